@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the project's checks and tests, stage by stage, and counts what passed and what failed.
+
+Called by script/test, which has made the virtual environment before. A stage is a program that ends with 0; stages of
+pytest count as the tests they hold, all others as one. Their output goes to .cache/test/<stage>.log and is shown when
+they fail. The last line printed is ``N passed, N failed``; the exit code is 1 if anything failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / ".cache" / "test"
+COLLECTION = ROOT / ".collections/ansible_collections/superpod/monitoring"
+SHOWN_LINES = 60
+
+
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    argv: list[str]
+    quick: bool = False
+    pytest: bool = False
+    cwd: Path = ROOT
+    env: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    stage: Stage
+    passed: int
+    failed: int
+    seconds: float
+
+
+def tracked(*patterns: str) -> list[str]:
+    """Files that git knows or would take, by pathspec."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns]
+    names = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
+    return [name for name in names if name and (ROOT / name).is_file()]
+
+
+def shell_scripts() -> list[str]:
+    def is_shell(name: str) -> bool:
+        with (ROOT / name).open("rb") as file:
+            first = file.readline(80)
+        return first.startswith(b"#!") and (b"bash" in first or b"/sh" in first)
+
+    return [name for name in tracked() if "." not in Path(name).name or name.endswith(".sh") if is_shell(name)]
+
+
+def stages(full: bool) -> list[Stage]:
+    def pytest(name: str, *args: str, quick: bool = False, env: dict[str, str] | None = None) -> Stage:
+        report = f"--junitxml={LOGS / (name + '.xml')}"
+        return Stage(name, [sys.executable, "-m", "pytest", report, *args], quick, True, env=env or {})
+
+    return [
+        Stage("ruff-check", ["ruff", "check"], quick=True),
+        Stage("ruff-format", ["ruff", "format", "--check"], quick=True),
+        Stage("shellcheck", ["shellcheck", "-x", *shell_scripts()], quick=True),
+        Stage("yamllint", ["yamllint", "--strict", *tracked("*.yml", "*.yaml")], quick=True),
+        Stage("mypy", ["mypy"], quick=True),
+        Stage("ansible-lint", ["ansible-lint", "--offline", "--strict", "--nocolor", "-q"], quick=True),
+        Stage("antsibull-changelog", ["antsibull-changelog", "lint"], quick=True, cwd=COLLECTION),
+        Stage(
+            "antsibull-docs",
+            ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "self", "."],
+            quick=True,
+            cwd=COLLECTION,
+        ),
+        pytest("unit", "tests/unit", quick=True),
+    ]
+
+
+def count(stage: Stage, returncode: int) -> tuple[int, int]:
+    """Passed and failed tests of a finished stage; a stage that died without a report counts as one failure."""
+    report = LOGS / f"{stage.name}.xml"
+    if not stage.pytest or not report.exists():
+        return (1, 0) if returncode == 0 else (0, 1)
+    suites = list(ET.parse(report).getroot().iter("testsuite"))
+    total, bad, skipped = (
+        sum(int(suite.get(key, 0)) for suite in suites for key in keys)
+        for keys in (("tests",), ("failures", "errors"), ("skipped",))
+    )
+    return total - bad - skipped, bad or (1 if returncode else 0)
+
+
+def run(stage: Stage) -> Outcome:
+    log = LOGS / f"{stage.name}.log"
+    (LOGS / f"{stage.name}.xml").unlink(missing_ok=True)
+    began = time.monotonic()
+    print(f"     {stage.name} ...", flush=True)
+    with log.open("w") as out:
+        try:
+            returncode = subprocess.run(
+                stage.argv, cwd=stage.cwd, env={**os.environ, **stage.env}, stdout=out, stderr=out, check=False
+            ).returncode
+        except OSError as error:
+            out.write(f"{error}\n")
+            returncode = 127
+    passed, failed = count(stage, returncode)
+    seconds = time.monotonic() - began
+    print(
+        f"{'FAIL' if failed else 'ok  '} {stage.name} ({passed} passed, {failed} failed, {seconds:.0f} s)", flush=True
+    )
+    if failed:
+        lines = log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
+        print("".join(f"     | {line}\n" for line in lines), end="", flush=True)
+    return Outcome(stage, passed, failed, seconds)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="script/test", description="Runs everything that CI runs.")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--quick", action="store_true", help="lint and unit tests only, without the lab")
+    length.add_argument("--full", action="store_true", help="the long sequences too")
+    parser.add_argument("--only", metavar="STAGE", action="append", help="only this stage (may be given again)")
+    args = parser.parse_args()
+
+    chosen = [stage for stage in stages(args.full) if stage.quick or not args.quick]
+    if args.only:
+        unknown = set(args.only) - {stage.name for stage in chosen}
+        if unknown:
+            parser.error(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in chosen)}")
+        chosen = [stage for stage in chosen if stage.name in args.only]
+
+    LOGS.mkdir(parents=True, exist_ok=True)
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ.setdefault("SUPERPOD_TEST_FULL", "1" if args.full else "")
+    # the quick ones side by side; those with a lab of their own one after another, since they measure time
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        outcomes = list(pool.map(run, [stage for stage in chosen if stage.quick]))
+    outcomes += [run(stage) for stage in chosen if not stage.quick]
+
+    passed = sum(outcome.passed for outcome in outcomes)
+    failed = sum(outcome.failed for outcome in outcomes)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
