@@ -1,0 +1,352 @@
+#!/usr/bin/python
+# Copyright: superpod.monitoring contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: managed_files
+short_description: Keep several small files of a host as they should be, in one execution
+version_added: 0.1.0
+author:
+  - The superpod.monitoring developers (@superpod-monitoring)
+description:
+  - Writes, links and removes the files that make up a service (units, configuration, a program's library) in a single
+    module execution, where M(ansible.builtin.copy) takes two for each file.
+  - Every new content is checked with its O(files[].validate) command before the first file is replaced, so that one
+    bad file leaves all of them as they were.
+  - Files are replaced atomically and never seen half-written.
+attributes:
+  check_mode:
+    support: full
+    description:
+      Can run in check mode and predict changes. A O(files[].validate) command that is not installed yet is left out
+      in check mode.
+  diff_mode:
+    support: full
+    description: Shows content, permissions and owners, before and after.
+  idempotent:
+    support: full
+    description: Changes nothing where everything already is as it should be.
+  platform:
+    platforms: posix
+    support: full
+    description: Any host with Python 3.9 or newer.
+options:
+  files:
+    description:
+      - What there should be, made in this order.
+      - The parent directory of a file is not made unless it is listed before it.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description: The absolute path.
+        type: path
+        required: true
+      state:
+        description:
+          - V(file) is a regular file with exactly the O(files[].content).
+          - V(directory) is a directory.
+          - V(link) is a symbolic link to O(files[].target).
+          - V(absent) is nothing at all; a directory goes with everything in it.
+        type: str
+        choices: [file, directory, link, absent]
+        default: file
+      content:
+        description: The whole content. Required with O(files[].state=file).
+        type: str
+      target:
+        description: Where the link points to. Required with O(files[].state=link).
+        type: str
+      mode:
+        description: Permissions as an octal string. By default V(0644) for a file and V(0755) for a directory.
+        type: str
+      owner:
+        description: Name of the owner.
+        type: str
+        default: root
+      group:
+        description: Name of the group.
+        type: str
+        default: root
+      validate:
+        description:
+          - A command that must succeed before the content is put in place; V(%s) in it is the path of a file with the
+            new content. It is run without a shell.
+        type: str
+"""
+
+EXAMPLES = r"""
+- name: Have the unit and its configuration
+  superpod.monitoring.managed_files:
+    files:
+      - path: /etc/systemd/system/prometheus.service
+        content: "{{ lookup('ansible.builtin.template', 'prometheus.service.j2') }}"
+      - path: /etc/prometheus/prometheus.yml
+        content: "{{ lookup('ansible.builtin.template', 'prometheus.yml.j2') }}"
+        group: prometheus
+        mode: "0640"
+        validate: promtool check config %s
+
+- name: Keep the package's own unit from being started
+  superpod.monitoring.managed_files:
+    files:
+      - path: /etc/systemd/system/prometheus-node-exporter.service
+        state: link
+        target: /dev/null
+"""
+
+RETURN = r"""
+changed_paths:
+  description: The paths that were changed, or would be in check mode, in the order of O(files).
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/prometheus/prometheus.yml]
+"""
+
+import grp
+import os
+import pwd
+import re
+import shlex
+import shutil
+import stat
+import tempfile
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.superpod.monitoring.plugins.module_utils.atomic_file import write_if_changed
+
+File = dict[str, Any]
+DEFAULT_MODE = {"file": "0644", "directory": "0755"}
+
+
+class Refused(Exception):
+    """What stands in the way, in one sentence."""
+
+
+def check(files: list[File]) -> None:
+    """Raise Refused unless every entry makes sense by itself."""
+    for wanted in files:
+        path, state = wanted["path"], wanted["state"]
+        if not path.startswith("/") or os.path.normpath(path) == "/":
+            raise Refused(f"path '{path}' must be absolute and below /.")
+        for key, needed_by in (("content", "file"), ("target", "link")):
+            if state == needed_by and wanted[key] is None:
+                raise Refused(f"{path}: state '{state}' needs '{key}'.")
+        if wanted["mode"] is not None and not re.fullmatch(r"[0-7]{3,4}", wanted["mode"]):
+            raise Refused(f"{path}: mode '{wanted['mode']}' must be an octal string such as \"0644\".")
+        if wanted["validate"] is not None and "%s" not in wanted["validate"]:
+            raise Refused(f"{path}: validate must contain %s, which stands for the file to check.")
+
+
+def mode_of(wanted: File) -> int:
+    """The permission bits asked for."""
+    return int(wanted["mode"] or DEFAULT_MODE[wanted["state"]], 8)
+
+
+def describe(path: str) -> dict[str, Any]:
+    """What lies at *path*: state, and content, target, mode, owner, group as far as it has them."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return {"state": "absent"}
+    if stat.S_ISLNK(status.st_mode):
+        return {"state": "link", "target": os.readlink(path)}
+    found = {"mode": f"{stat.S_IMODE(status.st_mode):04o}", "owner": owner_name(status), "group": group_name(status)}
+    if stat.S_ISDIR(status.st_mode):
+        return {"state": "directory", **found}
+    if not stat.S_ISREG(status.st_mode):
+        return {"state": "special", **found}
+    with open(path, "rb") as stream:
+        return {"state": "file", **found, "content": stream.read()}
+
+
+def owner_name(status: os.stat_result) -> str:
+    """The owner's name, or the number of one that has no name."""
+    try:
+        return pwd.getpwuid(status.st_uid).pw_name
+    except KeyError:
+        return str(status.st_uid)
+
+
+def group_name(status: os.stat_result) -> str:
+    """The group's name, or the number of one that has no name."""
+    try:
+        return grp.getgrgid(status.st_gid).gr_name
+    except KeyError:
+        return str(status.st_gid)
+
+
+def describe_wanted(wanted: File) -> dict[str, Any]:
+    """The same description as describe() gives, of what is asked for."""
+    state = wanted["state"]
+    if state == "absent":
+        return {"state": state}
+    if state == "link":
+        return {"state": state, "target": wanted["target"]}
+    described = {"state": state, "mode": f"{mode_of(wanted):04o}", "owner": wanted["owner"], "group": wanted["group"]}
+    if state == "file":
+        described["content"] = wanted["content"].encode()
+    return described
+
+
+def refuse_conflict(path: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Raise Refused where the change would destroy something that this module did not make."""
+    there, wanted = before["state"], after["state"]
+    if there in ("directory", "special") and wanted not in (there, "absent"):
+        raise Refused(f"{path} is a {'directory' if there == 'directory' else 'special file'}; move it out of the way.")
+    if wanted == "directory" and there not in ("absent", "directory"):
+        raise Refused(f"{path} is a {there}, where a directory is needed; move it out of the way.")
+    if wanted == "link" and there == "file":
+        raise Refused(f"{path} is a regular file, where a link to {after['target']} is needed; move it out of the way.")
+
+
+def diff_of(path: str, before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, str]]:
+    """Ansible's diff entries for one path: the content, then everything else."""
+    entries = []
+    contents = before.get("content"), after.get("content")
+    if contents[0] != contents[1]:
+        entries.append(
+            {"before_header": path, "after_header": path, "before": text(contents[0]), "after": text(contents[1])}
+        )
+    rest = [{key: value for key, value in side.items() if key != "content"} for side in (before, after)]
+    if rest[0] != rest[1]:
+        before_rest, after_rest = ("".join(f"{key}: {value}\n" for key, value in side.items()) for side in rest)
+        header = f"{path} (attributes)"
+        entries.append({"before_header": header, "after_header": header, "before": before_rest, "after": after_rest})
+    return entries
+
+
+def text(content: bytes | None) -> str:
+    """Content as it can be shown."""
+    if content is None:
+        return ""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return f"({len(content)} bytes that are not text)\n"
+
+
+def validate(module: AnsibleModule, wanted: File) -> None:
+    """Raise Refused unless the entry's command accepts the new content."""
+    command = shlex.split(wanted["validate"])
+    if module.get_bin_path(command[0]) is None:
+        if module.check_mode:
+            return
+        raise Refused(f"{wanted['path']} cannot be checked: {command[0]} is not installed on this host.")
+    with tempfile.NamedTemporaryFile(dir=module.tmpdir, prefix=f"{os.path.basename(wanted['path'])}.") as stream:
+        stream.write(wanted["content"].encode())
+        stream.flush()
+        status, out, err = module.run_command([part.replace("%s", stream.name) for part in command])
+    if status != 0:
+        said = " ".join((err.strip() or out.strip()).split()) or "nothing"
+        raise Refused(
+            f"{wanted['path']} is left as it was: '{wanted['validate']}' ended with {status} and said: {said}"
+        )
+
+
+def ids_of(wanted: File) -> tuple[int, int]:
+    """Numbers of the wanted owner and group."""
+    try:
+        user = pwd.getpwnam(wanted["owner"]).pw_uid
+    except KeyError:
+        raise Refused(f"{wanted['path']}: there is no user '{wanted['owner']}' on this host.") from None
+    try:
+        return user, grp.getgrnam(wanted["group"]).gr_gid
+    except KeyError:
+        raise Refused(f"{wanted['path']}: there is no group '{wanted['group']}' on this host.") from None
+
+
+def apply(wanted: File, before: dict[str, Any], owner: tuple[int, int]) -> None:
+    """Make one entry true; the state before is not a conflict."""
+    path, state = wanted["path"], wanted["state"]
+    if state == "absent":
+        if before["state"] == "directory":
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+    elif state == "link":
+        if before["state"] == "link":
+            os.unlink(path)
+        os.symlink(wanted["target"], path)
+    else:
+        if state == "directory":
+            os.makedirs(path, exist_ok=True)
+            os.chmod(path, mode_of(wanted))
+        else:
+            write_if_changed(path, wanted["content"].encode(), mode_of(wanted))
+        status = os.stat(path)
+        if (status.st_uid, status.st_gid) != owner:
+            os.chown(path, *owner)
+            os.chmod(path, mode_of(wanted))
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Do it, or in check mode find out what would be done."""
+    files: list[File] = module.params["files"]
+    check(files)
+    changes = []
+    for wanted in files:
+        before, after = describe(wanted["path"]), describe_wanted(wanted)
+        if before != after:
+            refuse_conflict(wanted["path"], before, after)
+            if wanted["validate"] is not None and before.get("content") != after.get("content"):
+                validate(module, wanted)
+            changes.append((wanted, before, after))
+    if not module.check_mode:
+        owners = [
+            (0, 0) if after["state"] in ("absent", "link") else ids_of(wanted) for wanted, _before, after in changes
+        ]
+        for (wanted, before, _after), owner in zip(changes, owners):
+            apply(wanted, before, owner)
+    return {
+        "changed": bool(changes),
+        "changed_paths": [wanted["path"] for wanted, _before, _after in changes],
+        "diff": [entry for wanted, before, after in changes for entry in diff_of(wanted["path"], before, after)],
+        "invocation": {"module_args": {"files": [wanted["path"] for wanted in files]}},
+    }
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "state": {"type": "str", "choices": ["file", "directory", "link", "absent"], "default": "file"},
+                    # no_log keeps it out of the host's system log; main() lets the diff show it
+                    "content": {
+                        "type": "str",
+                        "no_log": True,
+                    },
+                    "target": {"type": "str"},
+                    "mode": {"type": "str"},
+                    "owner": {"type": "str", "default": "root"},
+                    "group": {"type": "str", "default": "root"},
+                    "validate": {"type": "str"},
+                },
+            }
+        },
+        supports_check_mode=True,
+    )
+    module.no_log_values.difference_update(wanted["content"] for wanted in module.params["files"] if wanted["content"])
+    try:
+        result = run(module)
+    except Refused as refusal:
+        module.fail_json(msg=str(refusal))
+    except OSError as error:
+        module.fail_json(msg=f"Cannot change {error.filename or 'a file'}: {error.strerror or error}.")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
