@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: `python3 -m bcm_simulator serve|init-pki|fault|assign|unassign|failover|switch|cmsh|probe`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import faults
+from .pki import Authority, PkiError, Subject
+from .record import Recorder
+from .server import HeadNodeServer
+from .state import NO_MAC, State, StateError
+from .store import StateStore
+
+
+class UsageError(ValueError):
+    """A wrong argument; the text says what to change."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; wrong input gives one sentence on standard error and status 2."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(given)
+    try:
+        result: int = options.run(options)
+    except (StateError, faults.FaultError, PkiError, UsageError) as error:
+        print(f"bcm_simulator: {error}", file=sys.stderr)
+        return 2
+    return result
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bcm_simulator", description="A simulated Base Command Manager.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    serve = commands.add_parser("serve", help="run one head node's CMDaemon until SIGTERM")
+    _add_state(serve)
+    serve.add_argument("--host", required=True, help="this head node's name in the state, e.g. bcm-head-01")
+    serve.add_argument("--address", default="0.0.0.0", help="address to listen on (default %(default)s)")
+    serve.add_argument("--port", type=int, default=8081, help="port to listen on (default %(default)s)")
+    serve.add_argument(
+        "--tls", type=Path, required=True, help="directory with cert.pem cert.key cacert.pem cluster.pem"
+    )
+    serve.add_argument("--faults", type=Path, help="this head node's faults file; it need not exist")
+    serve.set_defaults(run=_serve)
+
+    pki = commands.add_parser(
+        "init-pki", help="make the CA and the certificates of all hosts of the state; keeps what is there"
+    )
+    _add_state(pki)
+    pki.add_argument("--dir", type=Path, required=True, help="directory to fill; see README.md")
+    pki.set_defaults(run=_init_pki)
+
+    fault = commands.add_parser("fault", help="set or clear the fault of one head node")
+    fault.add_argument("--faults", type=Path, required=True, help="the faults file that `serve` was given")
+    fault.add_argument("action", choices=("set", "clear", "show"))
+    fault.add_argument("kind", nargs="?", help=f"one of: {', '.join(faults.FAULTS)}")
+    fault.add_argument("option", nargs="*", metavar="name=value", help="options of the fault, and path=GLOB, count=N")
+    fault.set_defaults(run=_fault)
+
+    for name, text in (("assign", "assign a role directly to a device"), ("unassign", "take a direct role away")):
+        command = commands.add_parser(name, help=text)
+        _add_state(command)
+        command.add_argument("device")
+        command.add_argument("role")
+        command.set_defaults(run=_assign)
+
+    failover = commands.add_parser("failover", help="make a head node the active one")
+    _add_state(failover)
+    failover.add_argument("head")
+    failover.set_defaults(run=_failover)
+
+    switch = commands.add_parser("switch", help="set switches of the state, e.g. empty_roles=null")
+    _add_state(switch)
+    switch.add_argument("switch", nargs="+", metavar="name=value")
+    switch.set_defaults(run=_switch)
+    return parser
+
+
+def _add_state(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--state", type=Path, required=True, help="the state file")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    store = StateStore(options.state)
+    if options.host not in store.snapshot()["head_nodes"]:
+        raise UsageError(f"--host {options.host} is not under head_nodes of {options.state}")
+    for name in ("cert.pem", "cert.key", "cacert.pem", "cluster.pem"):
+        if not (options.tls / name).is_file():
+            raise UsageError(f"--tls {options.tls} has no {name}; make it with init-pki")
+    recorder = Recorder(sys.stdout)
+    server = HeadNodeServer(
+        options.host, (options.address, options.port), store, options.tls, faults=options.faults, recorder=recorder
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    try:
+        server.start()
+    except OSError as error:
+        raise UsageError(f"cannot listen on {options.address}:{options.port}: {error.strerror}") from error
+    print(
+        f"bcm_simulator: {options.host} listens on {options.address}:{server.address[1]}", file=sys.stderr, flush=True
+    )
+    stop.wait()
+    server.stop()
+    return 0
+
+
+def _init_pki(options: argparse.Namespace) -> int:
+    state = StateStore(options.state).snapshot()
+    directory: Path = options.dir
+    if (directory / "cluster.key").exists():
+        authority = Authority.load(directory)
+    else:
+        authority = Authority.new(state["cluster"])
+        authority.store(directory)
+    bundle = directory / "ca-bundle.pem"
+    bundle.write_bytes(authority.bundle())
+    if not (directory / "admin.pem").exists():
+        pair = authority.client(Subject("Administrator"), "admin", "root")
+        pair.write(directory / "admin.pem", directory / "admin.key")
+    switches = state["switches"]
+    for name, head in state["head_nodes"].items():
+        own = directory / "heads" / name
+        if not (own / "cert.pem").exists():
+            names = ["master", "localhost", "127.0.0.1", head["ip"]]
+            pair = authority.server(name, names, switches["server_aki"], switches["server_san"], switches["server_key"])
+            pair.write(own / "cert.pem", own / "cert.key")
+        authority.store(own)
+    for name, node in state["nodes"].items():
+        own = directory / "nodes" / name
+        if not (own / "cert.pem").exists():
+            common_name = (node["mac"] or NO_MAC).lower().replace(":", "-")
+            # An elliptic key: a hundred nodes must not take a minute.
+            authority.client(Subject(common_name), "node", key="ec").write(own / "cert.pem", own / "cert.key")
+        authority.store(own, with_key=False)
+    return 0
+
+
+def _fault(options: argparse.Namespace) -> int:
+    if options.action == "show":
+        print(options.faults.read_text(encoding="utf-8").strip() if options.faults.exists() else "{}")
+        return 0
+    if options.action == "clear":
+        faults.write(options.faults, {})
+        return 0
+    if options.kind is None:
+        raise UsageError(f"fault set needs a fault: {', '.join(faults.FAULTS)}")
+    faults.write(options.faults, {"fault": options.kind, **_pairs(options.option)})
+    return 0
+
+
+def _assign(options: argparse.Namespace) -> int:
+    def change(state: State) -> None:
+        section = "nodes" if options.device in state["nodes"] else "head_nodes"
+        if options.device not in state[section]:
+            raise UsageError(f"no device {options.device!r} in {options.state}")
+        roles: list[str] = state[section][options.device]["roles"]
+        if options.command == "assign" and options.role not in roles:
+            roles.append(options.role)
+        elif options.command == "unassign":
+            if options.role not in roles:
+                raise UsageError(f"{options.device} has no directly assigned role {options.role!r}")
+            roles.remove(options.role)
+
+    StateStore(options.state).edit(change)
+    return 0
+
+
+def _failover(options: argparse.Namespace) -> int:
+    StateStore(options.state).edit(lambda state: state.update(active=options.head))
+    return 0
+
+
+def _switch(options: argparse.Namespace) -> int:
+    pairs = _pairs(options.switch)
+    StateStore(options.state).edit(lambda state: state["switches"].update(pairs))
+    return 0
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, Any]:
+    """name=value words, the values read as YAML (true, 5, text)."""
+    result: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"{text!r} must have the form name=value")
+        try:
+            result[name] = yaml.safe_load(value) if value else ""
+        except yaml.YAMLError:
+            result[name] = value
+    return result
