@@ -7,9 +7,8 @@ import argparse
 import json
 import os
 import sys
-from pathlib import Path
 
-from . import control
+from . import artifacts, control, image
 from .settings import LabError, Settings
 
 
@@ -23,10 +22,9 @@ def parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="boot it; does nothing when it is up")
     up.add_argument("--dgx", type=int, default=2, metavar="N", help="DGX nodes (2)")
     up.add_argument("--head-nodes", type=int, default=2, metavar="N", help="BCM head nodes (2)")
-    up.add_argument("--artifacts", type=Path, metavar="DIR", help="files for the head nodes' artifacts directory")
     commands.add_parser("down", help="remove it, also after a crash")
     commands.add_parser("info", help="what there is, as JSON")
-    commands.add_parser("image", help="make the hosts' root file system")
+    commands.add_parser("prepare", help="make what a lab needs: the hosts' root file system, cgroup_exporter")
     run = commands.add_parser("exec", help="run a command in a host, as root")
     run.add_argument("host")
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
@@ -39,14 +37,15 @@ def run(arguments: list[str]) -> None:
     options = parser().parse_args(arguments)
     settings = Settings.from_environment(os.environ)
     if options.command == "up":
-        control.up(settings, options.dgx, options.head_nodes, options.artifacts)
+        control.up(settings, options.dgx, options.head_nodes)
     elif options.command == "down":
         control.down(settings)
     elif options.command == "info":
         print(json.dumps(control.require(settings), indent=1))
-    elif options.command == "image":
+    elif options.command == "prepare":
         control.check_machine(settings)
-        control.image.build(settings)
+        image.build(settings)
+        print(artifacts.obtain(os.environ))
     elif options.command == "exec":
         if not options.words:
             raise LabError("exec HOST COMMAND...: give a command.", 2)

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import image, leftovers
+from . import artifacts, image, leftovers
 from .plan import BCM_PORT, Host, hosts, hosts_file, info
+from .provision import provision
 from .settings import CHECKOUT, LabError, Settings
 
 LABHOST = str(CHECKOUT / "lab" / "labhost")
@@ -29,7 +30,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def up(settings: Settings, dgx: int, head_nodes: int, artifacts: Path | None) -> dict[str, Any]:
+def up(settings: Settings, dgx: int, head_nodes: int) -> dict[str, Any]:
     """Boot the lab, or leave it as it is when it is up; returns what `info` prints."""
     members = hosts(settings.net, dgx, head_nodes)
     check_machine(settings)
@@ -42,13 +43,13 @@ def up(settings: Settings, dgx: int, head_nodes: int, artifacts: Path | None) ->
                 _labhost(settings, "start", host.name)
             return there
         image.build(settings)
+        exporter = artifacts.obtain(os.environ)
+        say(f"==> {exporter}")
         if settings.data.exists() or settings.state.exists():
             _remove(settings)
-        from .provision import provision  # noqa: PLC0415 - needs the simulator's packages; `down` must not
-
         say(f"==> Making keys and certificates for {len(members)} hosts")
         settings.data.mkdir(parents=True, exist_ok=True)
-        provision(settings, members, artifacts)
+        provision(settings, members, Path(exporter.path))
         say(f"==> Booting {len(members)} hosts on {settings.net}.0/24")
         plan = settings.data / "hosts.txt"
         plan.write_text(hosts_file(members, settings, dgx_cgroup()))

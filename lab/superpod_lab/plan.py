@@ -125,7 +125,7 @@ def info(members: list[Host], settings: Settings) -> dict[str, Any]:
         "shared_dir": str(settings.shared),
         "bcm": {
             "state_file": str(settings.bcm / "state.yaml"),
-            "ca": str(settings.data / "pki" / "ca.pem"),
+            "ca": str(settings.data / "pki" / "ca-bundle.pem"),
             "admin_cert": str(settings.data / "pki" / "admin.pem"),
             "admin_key": str(settings.data / "pki" / "admin.key"),
             "port": BCM_PORT,

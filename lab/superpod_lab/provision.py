@@ -6,15 +6,15 @@ Everything is written to one directory for each host, which labhost copies into 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
-from bcm_simulator.pki import Authority, Pair, Subject
+import yaml
 
-from .plan import BCM_PORT, CLUSTER, COLLECTION_PATH, SIMULATOR_PATH, SITE_PATH, Host, bcm_state
+from .plan import BCM_PORT, COLLECTION_PATH, SIMULATOR_PATH, SITE_PATH, Host, bcm_state
 from .settings import CHECKOUT, LabError, Settings
 
 CMD_ETC = "cm/local/apps/cmd/etc"
@@ -62,48 +62,37 @@ def link(path: Path, target: str) -> None:
     path.symlink_to(target)
 
 
-def provision(settings: Settings, members: list[Host], artifacts: Path | None) -> None:
+def provision(settings: Settings, members: list[Host], cgroup_exporter: Path) -> None:
     """Fill the data directory of a lab that is not up: shares, keys, certificates, a directory for each host."""
     settings.shared.mkdir(parents=True)
     settings.bcm.mkdir()
     (settings.data / "checkout").symlink_to(CHECKOUT)
-    write(settings.bcm / "state.yaml", json.dumps(bcm_state(members), indent=1) + "\n", 0o600)
-
-    authority = Authority.new(CLUSTER)
-    admin = authority.client(Subject("Administrator"), "admin", system_login="root")
+    state = settings.bcm / "state.yaml"
+    write(state, yaml.safe_dump(bcm_state(members), sort_keys=False), 0o600)
     pki = settings.data / "pki"
-    write(pki / "ca.pem", authority.bundle())
-    admin.write(pki / "admin.pem", pki / "admin.key")
+    certificates(state, pki)
     public_key = ssh_key(settings)
     nvml = fake_nvml(settings)
 
     for host in members:
         root = settings.files / host.name
-        common(root, settings, authority, public_key)
+        write(root / "root/.ssh/authorized_keys", public_key, 0o600)
+        for private in (root / "root", root / "root/.ssh"):
+            private.chmod(0o700)
+        kind = "heads" if host.kind == "head_node" else "nodes"
+        shutil.copytree(pki / kind / host.name, root / CMD_ETC)
         if host.kind == "head_node":
-            pair = authority.server(host.name, [host.address, *([host.alias] if host.alias else [])])
-            head_node(root, settings, admin, artifacts)
-            authority.store(root / CMD_ETC)
+            head_node(root, settings, cgroup_exporter)
         else:
-            pair = authority.client(Subject(host.mac.replace(":", "-").lower()), "node")
-            head = members[0]
-            write(root / "var/spool/cmd/my.master.cmd.url", f"https://{head.address}:{BCM_PORT}\n")
-        pair.write(root / CMD_ETC / "cert.pem", root / CMD_ETC / "cert.key")
+            write(root / "var/spool/cmd/my.master.cmd.url", f"https://{members[0].address}:{BCM_PORT}\n")
         if host.kind == "dgx":
             shutil.copytree(nvml, root, dirs_exist_ok=True)
 
 
-def common(root: Path, settings: Settings, authority: Authority, public_key: str) -> None:
-    """What every host has."""
-    write(root / "root/.ssh/authorized_keys", public_key, 0o600)
-    (root / "root").chmod(0o700)
-    (root / "root/.ssh").chmod(0o700)
-    authority.store(root / CMD_ETC, with_key=False)
-
-
-def head_node(root: Path, settings: Settings, admin: Pair, artifacts: Path | None) -> None:
+def head_node(root: Path, settings: Settings, cgroup_exporter: Path) -> None:
     """What a BCM head node has: the administrator's certificate, cmsh, CMDaemon, Ansible, the site's directory."""
-    admin.write(root / "root/.cm/admin.pem", root / "root/.cm/admin.key")
+    for name in ("admin.pem", "admin.key"):
+        write(root / "root/.cm" / name, (settings.data / "pki" / name).read_bytes(), 0o600)
     (root / "root/.cm").chmod(0o700)
     write(root / "root/.ssh/id_ed25519", settings.ssh_key.read_bytes(), 0o600)
     write(root / "root/.ssh/known_hosts", known_hosts(settings))
@@ -115,9 +104,16 @@ def head_node(root: Path, settings: Settings, admin: Pair, artifacts: Path | Non
         link(root / "usr/local/bin" / program, f"/opt/ansible/bin/{program}")
     site = root / SITE_PATH.lstrip("/")
     shutil.copytree(CHECKOUT / "lab" / "site", site)
-    (site / "artifacts").mkdir(exist_ok=True)
-    if artifacts is not None:
-        shutil.copytree(artifacts, site / "artifacts", dirs_exist_ok=True)
+    write(site / "artifacts" / "cgroup_exporter", cgroup_exporter.read_bytes(), 0o755)
+
+
+def certificates(state: Path, directory: Path) -> None:
+    """The cluster's CA, and the certificates of every host and of the administrator."""
+    command = [sys.executable, "-m", "bcm_simulator", "init-pki", "--state", str(state), "--dir", str(directory)]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "lab")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"The certificates could not be made: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
 
 
 def ssh_key(settings: Settings) -> str:
