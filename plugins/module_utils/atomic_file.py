@@ -18,11 +18,12 @@ import stat
 SUFFIX = ".tmp"
 
 
-def write_if_changed(path: str, content: bytes, mode: int = 0o644, tag: str = "") -> bool:
+def write_if_changed(path: str, content: bytes, mode: int = 0o644, tag: str = "", durable: bool = True) -> bool:
     """Make *path* hold exactly *content* with permission *mode*; return whether anything had to be written.
 
     *tag* names the writer in the temporary file's name, so that it can find what it left behind when it was killed
-    (:func:`remove_leftovers`).  Raises OSError, and then has changed nothing and left nothing behind.
+    (:func:`remove_leftovers`).  *durable* makes the file survive a power loss; without it, it is only never torn for
+    its readers.  Raises OSError, and then has changed nothing and left nothing behind.
     """
     if holds(path, content, mode):
         return False
@@ -32,14 +33,16 @@ def write_if_changed(path: str, content: bytes, mode: int = 0o644, tag: str = ""
         try:
             _write_all(descriptor, content)
             os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
     except BaseException:
         remove(temporary)
         raise
-    sync_directory(os.path.dirname(path) or ".")
+    if durable:
+        sync_directory(os.path.dirname(path) or ".")
     return True
 
 

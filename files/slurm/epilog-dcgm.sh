@@ -1,0 +1,1 @@
+gpu_job_map.sh
