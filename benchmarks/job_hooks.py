@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a prolog and an epilog cost the start and the end of a job.
 
-Peer: the pair of bash scripts that one writes first, ``echo ID >>file`` in the prolog and ``sed -i`` in the epilog, with
+Peer: the pair of bash scripts that one writes first, ``>>`` in the prolog and ``sed -i`` in the epilog, with
 the empty file removed (older dcgm-exporters drop a GPU whose file is empty).  It has no lock, no rename and no care
 for anything unusual.  Both run in turns, on /dev/shm, so that a slow moment of the machine meets both alike; the median
 of the rounds counts.  The third line is the pair for jobstats, whose peer asks nvidia-smi (a stub that answers at once)
