@@ -193,9 +193,10 @@ def ensure(path: str, wanted: bytes | None, check_mode: bool) -> tuple[bool, str
             atomic_file.remove(path)
             atomic_file.sync_directory(os.path.dirname(path))
         return previous != "absent", previous, before
-    if previous != "same" and not os.path.isdir(os.path.dirname(path)):
-        raise Failure(f"the directory of {path} does not exist; make it first", "io", path=path)
     if previous != "same" and not check_mode:
+        # in check mode the task that makes the directory has not made it
+        if not os.path.isdir(os.path.dirname(path)):
+            raise Failure(f"the directory of {path} does not exist; make it first", "io", path=path)
         atomic_file.write_if_changed(path, wanted, MODE, tag="ansible")
     return previous != "same", previous, before
 

@@ -239,7 +239,7 @@ def validate(module: AnsibleModule, wanted: File) -> None:
         if module.check_mode:
             return
         raise Refused(f"{wanted['path']} cannot be checked: {command[0]} is not installed on this host.")
-    with tempfile.NamedTemporaryFile(dir=module.tmpdir, prefix=f"{os.path.basename(wanted['path'])}.") as stream:
+    with tempfile.NamedTemporaryFile(prefix=f"{os.path.basename(wanted['path'])}.") as stream:
         stream.write(wanted["content"].encode())
         stream.flush()
         status, out, err = module.run_command([part.replace("%s", stream.name) for part in command])
