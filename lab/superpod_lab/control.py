@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 
 from . import artifacts, image, leftovers
 from .plan import BCM_PORT, Host, hosts, hosts_file, info
-from .provision import provision
 from .settings import CHECKOUT, LabError, Settings
 
 LABHOST = str(CHECKOUT / "lab" / "labhost")
@@ -47,6 +46,8 @@ def up(settings: Settings, dgx: int, head_nodes: int) -> dict[str, Any]:
         say(f"==> {exporter}")
         if settings.data.exists() or settings.state.exists():
             _remove(settings)
+        from .provision import provision  # noqa: PLC0415 - needs PyYAML, and `down` must work without
+
         say(f"==> Making keys and certificates for {len(members)} hosts")
         settings.data.mkdir(parents=True, exist_ok=True)
         provision(settings, members, Path(exporter.path))
@@ -74,7 +75,7 @@ def down(settings: Settings) -> None:
 
 def run_in_host(settings: Settings, host: str, command: list[str]) -> NoReturn:
     """Become `labhost exec`."""
-    os.execve(LABHOST, [LABHOST, "exec", host, *command], {**os.environ, **_quiet(settings)})
+    os.execve(LABHOST, [LABHOST, "exec", host, *command], {**os.environ, **quiet_environment(settings)})
 
 
 def cmsh(settings: Settings, commands: str) -> NoReturn:
@@ -173,7 +174,7 @@ def _remove(settings: Settings) -> None:
         settings.data.rmdir()
 
 
-def _quiet(settings: Settings) -> dict[str, str]:
+def quiet_environment(settings: Settings) -> dict[str, str]:
     """labhost's environment without the mark: what the user runs in a host is no leftover."""
     environment = settings.environment()
     environment.pop("SUPERPOD_LAB")
@@ -191,6 +192,8 @@ def _labhost(settings: Settings, *words: str) -> None:
 def _is_up(settings: Settings, host: str) -> bool:
     command = [LABHOST, "pid", host]
     return (
-        subprocess.run(command, env={**os.environ, **_quiet(settings)}, capture_output=True, check=False).returncode
+        subprocess.run(
+            command, env={**os.environ, **quiet_environment(settings)}, capture_output=True, check=False
+        ).returncode
         == 0
     )
