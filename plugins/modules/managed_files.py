@@ -75,8 +75,12 @@ options:
       validate:
         description:
           - A command that must succeed before the content is put in place; V(%s) in it is the path of a file with the
-            new content. It is run without a shell.
+            new content. It is run without a shell. Nothing is checked when it is empty.
         type: str
+      show_content:
+        description: Whether the diff shows the content; with V(false) only that it changes.
+        type: bool
+        default: true
 """
 
 EXAMPLES = r"""
@@ -140,7 +144,7 @@ def check(files: list[File]) -> None:
                 raise Refused(f"{path}: state '{state}' needs '{key}'.")
         if wanted["mode"] is not None and not re.fullmatch(r"[0-7]{3,4}", wanted["mode"]):
             raise Refused(f"{path}: mode '{wanted['mode']}' must be an octal string such as \"0644\".")
-        if wanted["validate"] is not None and "%s" not in wanted["validate"]:
+        if wanted["validate"] and "%s" not in wanted["validate"]:
             raise Refused(f"{path}: validate must contain %s, which stands for the file to check.")
 
 
@@ -206,14 +210,17 @@ def refuse_conflict(path: str, before: dict[str, Any], after: dict[str, Any]) ->
         raise Refused(f"{path} is a regular file, where a link to {after['target']} is needed; move it out of the way.")
 
 
-def diff_of(path: str, before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, str]]:
+def diff_of(wanted: File, before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, str]]:
     """Ansible's diff entries for one path: the content, then everything else."""
+    path = wanted["path"]
     entries = []
     contents = before.get("content"), after.get("content")
     if contents[0] != contents[1]:
-        entries.append(
-            {"before_header": path, "after_header": path, "before": text(contents[0]), "after": text(contents[1])}
-        )
+        shown = [text(content) for content in contents] if wanted["show_content"] else ["", "(new content)\n"]
+        entries.append({"before_header": path, "after_header": path, "before": shown[0], "after": shown[1]})
+        if before["state"] == "absent":
+            entries[0]["after_header"] += f" ({after['mode']} {after['owner']}:{after['group']})"
+            return entries
     rest = [{key: value for key, value in side.items() if key != "content"} for side in (before, after)]
     if rest[0] != rest[1]:
         before_rest, after_rest = ("".join(f"{key}: {value}\n" for key, value in side.items()) for side in rest)
@@ -295,7 +302,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         before, after = describe(wanted["path"]), describe_wanted(wanted)
         if before != after:
             refuse_conflict(wanted["path"], before, after)
-            if wanted["validate"] is not None and before.get("content") != after.get("content"):
+            if wanted["validate"] and before.get("content") != after.get("content"):
                 validate(module, wanted)
             changes.append((wanted, before, after))
     if not module.check_mode:
@@ -307,7 +314,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     return {
         "changed": bool(changes),
         "changed_paths": [wanted["path"] for wanted, _before, _after in changes],
-        "diff": [entry for wanted, before, after in changes for entry in diff_of(wanted["path"], before, after)],
+        "diff": [entry for wanted, before, after in changes for entry in diff_of(wanted, before, after)],
         "invocation": {"module_args": {"files": [wanted["path"] for wanted in files]}},
     }
 
@@ -333,6 +340,7 @@ def main() -> None:
                     "owner": {"type": "str", "default": "root"},
                     "group": {"type": "str", "default": "root"},
                     "validate": {"type": "str"},
+                    "show_content": {"type": "bool", "default": True},
                 },
             }
         },
