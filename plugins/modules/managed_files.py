@@ -17,22 +17,10 @@ description:
   - Every new content is checked with its O(files[].validate) command before the first file is replaced, so that one
     bad file leaves all of them as they were.
   - Files are replaced atomically and never seen half-written.
-attributes:
-  check_mode:
-    support: full
-    description:
-      Can run in check mode and predict changes. A O(files[].validate) command that is not installed yet is left out
-      in check mode.
-  diff_mode:
-    support: full
-    description: Shows content, permissions and owners, before and after.
-  idempotent:
-    support: full
-    description: Changes nothing where everything already is as it should be.
-  platform:
-    platforms: posix
-    support: full
-    description: Any host with Python 3.9 or newer.
+extends_documentation_fragment:
+  - superpod.monitoring.attributes
+notes:
+  - In check mode a O(files[].validate) command that is not installed yet is left out.
 options:
   files:
     description:
@@ -78,7 +66,7 @@ options:
             new content. It is run without a shell. Nothing is checked when it is empty.
         type: str
       show_content:
-        description: Whether the diff shows the content; with V(false) only that it changes.
+        description: Whether the diff shows the content; with V(false), only that it changes. Set it to V(false) for secrets.
         type: bool
         default: true
 """
@@ -124,28 +112,25 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.superpod.monitoring.plugins.module_utils.atomic_file import write_if_changed
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
 
 File = dict[str, Any]
 DEFAULT_MODE = {"file": "0644", "directory": "0755"}
 
 
-class Refused(Exception):
-    """What stands in the way, in one sentence."""
-
-
 def check(files: list[File]) -> None:
-    """Raise Refused unless every entry makes sense by itself."""
+    """Raise Failure unless every entry makes sense by itself."""
     for wanted in files:
         path, state = wanted["path"], wanted["state"]
         if not path.startswith("/") or os.path.normpath(path) == "/":
-            raise Refused(f"path '{path}' must be absolute and below /.")
+            raise Failure(f"path '{path}' must be absolute and below /.", "bad_entry")
         for key, needed_by in (("content", "file"), ("target", "link")):
             if state == needed_by and wanted[key] is None:
-                raise Refused(f"{path}: state '{state}' needs '{key}'.")
+                raise Failure(f"{path}: state '{state}' needs '{key}'.", "bad_entry")
         if wanted["mode"] is not None and not re.fullmatch(r"[0-7]{3,4}", wanted["mode"]):
-            raise Refused(f"{path}: mode '{wanted['mode']}' must be an octal string such as \"0644\".")
+            raise Failure(f"{path}: mode '{wanted['mode']}' must be an octal string such as \"0644\".", "bad_entry")
         if wanted["validate"] and "%s" not in wanted["validate"]:
-            raise Refused(f"{path}: validate must contain %s, which stands for the file to check.")
+            raise Failure(f"{path}: validate must contain %s, which stands for the file to check.", "bad_entry")
 
 
 def mode_of(wanted: File) -> int:
@@ -200,14 +185,20 @@ def describe_wanted(wanted: File) -> dict[str, Any]:
 
 
 def refuse_conflict(path: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Raise Refused where the change would destroy something that this module did not make."""
+    """Raise Failure where the change would destroy something that this module did not make."""
     there, wanted = before["state"], after["state"]
     if there in ("directory", "special") and wanted not in (there, "absent"):
-        raise Refused(f"{path} is a {'directory' if there == 'directory' else 'special file'}; move it out of the way.")
+        raise Failure(
+            f"{path} is a {'directory' if there == 'directory' else 'special file'}; move it out of the way.",
+            "conflict",
+        )
     if wanted == "directory" and there not in ("absent", "directory"):
-        raise Refused(f"{path} is a {there}, where a directory is needed; move it out of the way.")
+        raise Failure(f"{path} is a {there}, where a directory is needed; move it out of the way.", "conflict")
     if wanted == "link" and there == "file":
-        raise Refused(f"{path} is a regular file, where a link to {after['target']} is needed; move it out of the way.")
+        raise Failure(
+            f"{path} is a regular file, where a link to {after['target']} is needed; move it out of the way.",
+            "conflict",
+        )
 
 
 def diff_of(wanted: File, before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, str]]:
@@ -240,20 +231,23 @@ def text(content: bytes | None) -> str:
 
 
 def validate(module: AnsibleModule, wanted: File) -> None:
-    """Raise Refused unless the entry's command accepts the new content."""
+    """Raise Failure unless the entry's command accepts the new content."""
     command = shlex.split(wanted["validate"])
     if module.get_bin_path(command[0]) is None:
         if module.check_mode:
             return
-        raise Refused(f"{wanted['path']} cannot be checked: {command[0]} is not installed on this host.")
+        raise Failure(
+            f"{wanted['path']} cannot be checked: {command[0]} is not installed on this host.", "not_installed"
+        )
     with tempfile.NamedTemporaryFile(prefix=f"{os.path.basename(wanted['path'])}.") as stream:
         stream.write(wanted["content"].encode())
         stream.flush()
         status, out, err = module.run_command([part.replace("%s", stream.name) for part in command])
     if status != 0:
         said = " ".join((err.strip() or out.strip()).split()) or "nothing"
-        raise Refused(
-            f"{wanted['path']} is left as it was: '{wanted['validate']}' ended with {status} and said: {said}"
+        raise Failure(
+            f"{wanted['path']} is left as it was: '{wanted['validate']}' ended with {status} and said: {said}",
+            "refused",
         )
 
 
@@ -262,11 +256,11 @@ def ids_of(wanted: File) -> tuple[int, int]:
     try:
         user = pwd.getpwnam(wanted["owner"]).pw_uid
     except KeyError:
-        raise Refused(f"{wanted['path']}: there is no user '{wanted['owner']}' on this host.") from None
+        raise Failure(f"{wanted['path']}: there is no user '{wanted['owner']}' on this host.", "no_owner") from None
     try:
         return user, grp.getgrnam(wanted["group"]).gr_gid
     except KeyError:
-        raise Refused(f"{wanted['path']}: there is no group '{wanted['group']}' on this host.") from None
+        raise Failure(f"{wanted['path']}: there is no group '{wanted['group']}' on this host.", "no_owner") from None
 
 
 def apply(wanted: File, before: dict[str, Any], owner: tuple[int, int]) -> None:
@@ -346,13 +340,14 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    module.no_log_values.difference_update(wanted["content"] for wanted in module.params["files"] if wanted["content"])
+    shown = [wanted["content"] for wanted in module.params["files"] if wanted["content"] and wanted["show_content"]]
+    module.no_log_values.difference_update(shown)
     try:
         result = run(module)
-    except Refused as refusal:
-        module.fail_json(msg=str(refusal))
+    except Failure as failure:
+        fail(module, failure)
     except OSError as error:
-        module.fail_json(msg=f"Cannot change {error.filename or 'a file'}: {error.strerror or error}.")
+        fail(module, Failure(f"Cannot change {error.filename or 'a file'}: {error.strerror or error}.", "io_error"))
     module.exit_json(**result)
 
 
