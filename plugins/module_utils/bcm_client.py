@@ -31,6 +31,13 @@ _HEADNODE = re.compile(r"[A-Za-z0-9_.:-]+")
 _COOKIE = re.compile(r"\b(cm-login-token=[^;,\s]+)")
 _LOGIN_LOST = (401, 403)
 _DENIED = (401, 403, 635, 640)
+_CLOSED = (
+    ConnectionResetError,
+    BrokenPipeError,
+    http.client.RemoteDisconnected,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+)
 # The most telling first: when every head node fails for another reason, this is the one to act on.
 _CODES = ("tls", "denied", "too_large", "malformed", "empty", "ambiguous", "status", "timeout", "down")
 
@@ -394,20 +401,37 @@ def _causes(error: BaseException) -> t.Iterator[BaseException]:
 def _explained(error: BaseException, settings: BcmSettings) -> _Failure:
     """The failure for an error of the network, of TLS, or of HTTP's form."""
     causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return _Failure(_verification(cause, settings), "tls")
-    for cause in causes:
-        if isinstance(cause, (TimeoutError, socket.timeout)) or "timed out" in str(cause).lower():
-            return _Failure(f"did not answer in time (at most {settings.deadline:g} s in all)", "timeout")
-    for cause in causes:
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-            return _Failure(_tls_refusal(cause, settings), "tls")
-    for cause in causes:
-        if isinstance(cause, http.client.IncompleteRead):
-            return _Failure("broke off in the middle of its answer", "malformed")
-        if isinstance(cause, http.client.HTTPException) and not isinstance(cause, http.client.RemoteDisconnected):
-            return _Failure(f"does not speak HTTP on port {settings.port}: check port", "malformed")
+
+    def first(*kinds: type[BaseException]) -> t.Any:
+        return next((cause for cause in causes if isinstance(cause, kinds)), None)
+
+    verification = first(ssl.SSLCertVerificationError)
+    if verification is not None:
+        return _Failure(_verification(verification, settings), "tls")
+    if first(TimeoutError, socket.timeout) or any("timed out" in str(cause).lower() for cause in causes):
+        return _Failure(f"did not answer in time (at most {settings.deadline:g} s in all)", "timeout")
+    if first(*_CLOSED):
+        # In TLS 1.3 a server that refuses our certificate closes after our handshake is done; the reason may be lost.
+        issued = f", and whether its CA issued {settings.certificate}" if settings.certificate else ""
+        return _Failure(f"ended the connection without an answer: look whether CMDaemon runs there{issued}", "down")
+    return _wrong_peer(first(ssl.SSLError), first(http.client.HTTPException), settings) or _unreachable(
+        causes, settings
+    )
+
+
+def _wrong_peer(
+    tls: ssl.SSLError | None, http_error: http.client.HTTPException | None, settings: BcmSettings
+) -> _Failure | None:
+    if tls is not None:
+        return _Failure(_tls_refusal(tls, settings), "tls")
+    if isinstance(http_error, http.client.IncompleteRead):
+        return _Failure("broke off in the middle of its answer", "malformed")
+    if http_error is not None:
+        return _Failure(f"does not speak HTTP on port {settings.port}: check port", "malformed")
+    return None
+
+
+def _unreachable(causes: list[BaseException], settings: BcmSettings) -> _Failure:
     last = next((cause for cause in reversed(causes) if isinstance(cause, OSError) and cause.strerror), None)
     why = last.strerror if last is not None else type(causes[-1]).__name__
     return _Failure(f"cannot be reached on port {settings.port} ({why}): check headnodes and port", "down")

@@ -130,6 +130,8 @@ def _requests_adapter(context: BcmTlsContext) -> t.Any:
             """The context has it all."""
 
         def send(self, *args: t.Any, **options: t.Any) -> t.Any:
+            # A connection that went back to the pool is one the server is about to close: always a new one.
+            self.poolmanager.clear()
             with warnings.catch_warnings():
                 # validate_certs=false is warned of once, in our words, where it is set.
                 warnings.simplefilter("ignore", InsecureRequestWarning)
