@@ -66,7 +66,7 @@ options:
             new content. It is run without a shell. Nothing is checked when it is empty.
         type: str
       show_content:
-        description: Whether the diff shows the content; with V(false), only that it changes. Set it to V(false) for secrets.
+        description: Whether the diff shows the content. V(false) is for secrets, and for what nobody wants to read.
         type: bool
         default: true
 """
