@@ -115,6 +115,19 @@ def display(value: Value) -> str:
     return " ".join(value) if isinstance(value, list) else str(value)
 
 
+def before_and_after(current: str, wanted: Value) -> tuple[str, str]:
+    """Return what cmsh shows and what it will show, in one form: lists on one line, `yes` for whatever means it."""
+    if isinstance(wanted, list):
+        before = " ".join(_SEPARATOR.split(current.strip()))
+        return before, before if same(current, wanted) else display(wanted)
+    if same(current, wanted):
+        return current, current
+    word = str(wanted).lower()
+    if word in _TRUE | _FALSE and current.strip().lower() in _TRUE | _FALSE:
+        return current, "yes" if word in _TRUE else "no"
+    return current, display(wanted)
+
+
 def assignment(name: str, value: Value) -> Command:
     """Return the command that gives a property its value; a text is not for here."""
     if isinstance(value, list):

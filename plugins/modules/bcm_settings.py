@@ -191,10 +191,10 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_settings 
 from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_settings_values import (
     Difference,
     Value,
+    before_and_after,
     check_property,
     check_value,
     differences,
-    display,
     is_text,
     lines_of,
     same,
@@ -221,10 +221,12 @@ class Request(t.NamedTuple):
 
 
 class Decision(t.NamedTuple):
-    """What is to be written, and what is left to somebody else (as BCM shows it)."""
+    """What is to be written, what is left to somebody else, and each property before and after, as cmsh shows it."""
 
     changes: list[Difference]
     kept: dict[str, str]
+    before: dict[str, str]
+    after: dict[str, str]
 
 
 def check(params: Mapping[str, t.Any]) -> Request:
@@ -273,7 +275,13 @@ def decide(request: Request, current: Mapping[str, str]) -> Decision:
             "unexpected",
             current=unexpected,
         )
-    return Decision([change for change in found if change.name not in unexpected], unexpected)
+    shown = {name: before_and_after(current[name], value) for name, value in wanted.items()}
+    return Decision(
+        [change for change in found if change.name not in unexpected],
+        unexpected,
+        {name: pair[0] for name, pair in shown.items()},
+        {name: pair[0 if name in unexpected else 1] for name, pair in shown.items()},
+    )
 
 
 def apply(cmsh: Cmsh, path: list[str], changes: list[Difference], directory: str) -> None:
@@ -311,23 +319,21 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Do the work; return the module's result."""
     request = check(module.params)
     cmsh = Cmsh(module.params["cmsh"], timeout=module.params["cmsh_timeout"])
-    before = read(cmsh, request.path, request.properties)
-    decision = decide(request, before)
+    decision = decide(request, read(cmsh, request.path, request.properties))
     if decision.changes and not module.check_mode:
         apply(cmsh, request.path, decision.changes, module.tmpdir)
-    after = {**before, **{change.name: display(change.wanted) for change in decision.changes}}
     return {
         "changed": bool(decision.changes),
         "path": request.path,
-        "before": before,
-        "after": after,
+        "before": decision.before,
+        "after": decision.after,
         "differing": [change.name for change in decision.changes],
         "kept": decision.kept,
         "diff": {
             "before_header": " ".join(request.path),
             "after_header": " ".join(request.path),
-            "before": as_text(before),
-            "after": as_text(after),
+            "before": as_text(decision.before),
+            "after": as_text(decision.after),
         },
     }
 
