@@ -109,15 +109,16 @@ options:
       - name: BCM_TIMEOUT
   source:
     description:
-      - Where to ask. V(rest) asks CMDaemon's REST interface, V(cmsh) runs BCM's shell on this host.
-      - V(auto) is V(rest), and V(cmsh) with a warning if no head node answers and C(cmsh) is on this host.
+      - Where to ask. V(rest) asks CMDaemon's REST interface on O(headnodes), V(cmsh) runs BCM's shell on this host.
+      - V(auto) is V(rest) and, if that gives no answer, V(cmsh) with a warning. It is not the default because C(cmsh)
+        on this host may speak for another cluster than O(headnodes).
     type: str
     choices: [auto, rest, cmsh]
-    default: auto
+    default: rest
     env:
       - name: BCM_SOURCE
   cmsh:
-    description: Path of C(cmsh). The default is the one on E(PATH), else C(/cm/local/apps/cmd/bin/cmsh).
+    description: Path of C(cmsh), where O(source) uses it. The default is the one on E(PATH), else C(/cm/local/apps/cmd/bin/cmsh).
     type: str
     env:
       - name: BCM_CMSH
@@ -157,7 +158,7 @@ options:
     description:
       - Groups and variables that need BCM's JSON-RPC interface, C(bcm_overlay_<name>) with C(bcm_overlays),
         C(bcm_rack_<name>) with C(bcm_rack), and C(bcm_image_<name>) with C(bcm_image), the software image.
-      - Not with O(source=cmsh).
+      - C(cmsh) does not have them, so these need O(source=rest).
     type: list
     elements: str
     choices: [overlay, rack, image]
@@ -166,6 +167,7 @@ options:
     description:
       - Compute roles over JSON-RPC from categories, configuration overlays and devices by BCM's priorities, in place of
         the roles that REST lists. For a BCM whose REST interface lists directly assigned roles only.
+      - Not needed with C(cmsh), which lists effective roles.
     type: bool
     default: false
   software_images:
@@ -246,9 +248,11 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 from ..module_utils.bcm_client import BcmClient, BcmConfigError, BcmSettings, Unknown
+from ..module_utils.bcm_cmsh import cmsh_snapshot
 from ..module_utils.bcm_groups import Plan, StrictDevicesError, parse_filters, parse_system_groups, plan_inventory
 from ..module_utils.bcm_rest import Extras, rest_snapshot
 from ..module_utils.bcm_snapshot import Snapshot, from_cache, to_cache
+from ..module_utils.cmsh import Cmsh, CmshError
 
 try:
     from ansible.template import trust_as_template  # noqa: F401 - core 2.19 and newer: strings are data by default
@@ -389,14 +393,33 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return None if snapshot is None else (snapshot, entry["time"])
 
     def _ask(self, path: str) -> Snapshot:
-        client = BcmClient(self._settings(path))
-        try:
-            answer = rest_snapshot(client, self._extras())
-        finally:
-            client.close()
+        source = self.get_option("source")
+        if source != "rest" and self.get_option("rpc_groups"):
+            raise BcmConfigError(f"rpc_groups needs source: rest, it cannot be had with source: {source}.")
+        answer = self._ask_cmsh() if source == "cmsh" else self._ask_rest(path)
+        if isinstance(answer, Unknown) and source == "auto":
+            other = self._ask_cmsh()
+            if isinstance(other, Snapshot):
+                self.display.warning(f"{path}: cmsh on this host is used instead of REST: {answer.reason}")
+                return other
+            answer = Unknown(f"{answer.reason} cmsh neither: {other.reason}", answer.code)
         if isinstance(answer, Unknown):
             raise AnsibleParserError(f"{path}: no inventory from BCM: {answer.reason}")
         return answer
+
+    def _ask_rest(self, path: str) -> Snapshot | Unknown:
+        client = BcmClient(self._settings(path))
+        try:
+            return rest_snapshot(client, self._extras())
+        finally:
+            client.close()
+
+    def _ask_cmsh(self) -> Snapshot | Unknown:
+        try:
+            runner = Cmsh(self.get_option("cmsh"), timeout=self.get_option("timeout"))
+        except CmshError as error:
+            return Unknown(f"{error}.", "down")
+        return cmsh_snapshot(runner, self.get_option("software_images"))
 
     # --- into Ansible ---
 
