@@ -28,6 +28,8 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("exec", help="run a command in a host, as root")
     run.add_argument("host")
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    hosts = commands.add_parser("labhost", help="a command of labhost on this lab: labhost stop bcm-head-01")
+    hosts.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     shell = commands.add_parser("cmsh", help="run BCM commands: cmsh 'device; list'")
     shell.add_argument("commands")
     return result
@@ -49,8 +51,9 @@ def run(arguments: list[str]) -> None:
     elif options.command == "exec":
         if not options.words:
             raise LabError("exec HOST COMMAND...: give a command.", 2)
-        control.require(settings)
         control.run_in_host(settings, options.host, options.words)
+    elif options.command == "labhost":
+        control.labhost(settings, options.words)
     else:
         control.cmsh(settings, options.commands)
 

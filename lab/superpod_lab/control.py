@@ -75,7 +75,13 @@ def down(settings: Settings) -> None:
 
 def run_in_host(settings: Settings, host: str, command: list[str]) -> NoReturn:
     """Become `labhost exec`."""
-    os.execve(LABHOST, [LABHOST, "exec", host, *command], {**os.environ, **quiet_environment(settings)})
+    labhost(settings, ["exec", host, *command])
+
+
+def labhost(settings: Settings, words: list[str]) -> NoReturn:
+    """Become labhost with a command for this lab."""
+    require(settings)
+    os.execve(LABHOST, [LABHOST, *words], {**os.environ, **quiet_environment(settings)})
 
 
 def cmsh(settings: Settings, commands: str) -> NoReturn:
