@@ -77,7 +77,8 @@ def same(current: str, wanted: Value) -> bool:
     if isinstance(wanted, str):
         return _same_text(current, wanted) if is_text(wanted) else _same_word(value, wanted.strip())
     try:
-        return float(value) == wanted
+        # not by way of a float where both are integers: those have no end
+        return (int(value) if _INTEGER.fullmatch(value) else float(value)) == wanted
     except ValueError:
         return False
 

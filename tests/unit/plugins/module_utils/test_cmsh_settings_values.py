@@ -20,7 +20,7 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_settings_
     with_block,
 )
 from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 TRUE = ["yes", "1", "on", "true", "YES", "True"]
@@ -53,6 +53,8 @@ def test_all_words_for_no_are_one(shown: str, wanted: Value) -> None:
         ("010", 10),
         ("10", "010"),
         ("0.5", 0.5),
+        ("5.0", 5),
+        ("9007199254740993", 9007199254740993),
         ("syslinux (default)", "syslinux"),
         ("yes (default)", True),
         ("  /x.sh \n", "/x.sh"),
@@ -94,6 +96,7 @@ VALUES = st.one_of(
 )
 
 
+@example(9_007_199_254_740_993)
 @given(VALUES)
 def test_what_was_written_needs_no_second_writing(value: t.Any) -> None:
     wanted = check_value("x", value)
