@@ -321,14 +321,12 @@ def main() -> None:
                 "type": "list",
                 "elements": "dict",
                 "required": True,
+                # Keeps contents out of the host's system log; what no_log would hide of the result is decided below.
+                "no_log": True,
                 "options": {
                     "path": {"type": "path", "required": True},
                     "state": {"type": "str", "choices": ["file", "directory", "link", "absent"], "default": "file"},
-                    # no_log keeps it out of the host's system log; main() lets the diff show it
-                    "content": {
-                        "type": "str",
-                        "no_log": True,
-                    },
+                    "content": {"type": "str"},
                     "target": {"type": "str"},
                     "mode": {"type": "str"},
                     "owner": {"type": "str", "default": "root"},
@@ -340,8 +338,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    shown = [wanted["content"] for wanted in module.params["files"] if wanted["content"] and wanted["show_content"]]
-    module.no_log_values.difference_update(shown)
+    contents = [
+        wanted["content"] for wanted in module.params["files"] if wanted["content"] and not wanted["show_content"]
+    ]
+    module.no_log_values.clear()
+    module.no_log_values.update(contents)
     try:
         result = run(module)
     except Failure as failure:
