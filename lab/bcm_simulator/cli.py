@@ -15,8 +15,6 @@ import yaml
 
 from . import faults
 from .pki import Authority, PkiError, Subject
-from .record import Recorder
-from .server import HeadNodeServer
 from .state import NO_MAC, State, StateError
 from .store import StateStore
 
@@ -78,6 +76,14 @@ def _parser() -> argparse.ArgumentParser:
     failover.add_argument("head")
     failover.set_defaults(run=_failover)
 
+    cmsh = commands.add_parser("cmsh", help="the cmsh stand-in; its own arguments follow --")
+    _add_state(cmsh)
+    cmsh.add_argument("--tls", type=Path, required=True, help="directory with cacert.pem cluster.pem cluster.key")
+    cmsh.add_argument("--certificate", help="instead of $HOME/.cm/admin.pem")
+    cmsh.add_argument("--key", help="instead of $HOME/.cm/admin.key")
+    cmsh.add_argument("arguments", nargs=argparse.REMAINDER)
+    cmsh.set_defaults(run=_cmsh)
+
     switch = commands.add_parser("switch", help="set switches of the state, e.g. empty_roles=null")
     _add_state(switch)
     switch.add_argument("switch", nargs="+", metavar="name=value")
@@ -90,6 +96,10 @@ def _add_state(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # Imported here: cmsh is started often and needs no server.
+    from .record import Recorder  # noqa: PLC0415
+    from .server import HeadNodeServer  # noqa: PLC0415
+
     store = StateStore(options.state)
     if options.host not in store.snapshot()["head_nodes"]:
         raise UsageError(f"--host {options.host} is not under head_nodes of {options.state}")
@@ -116,18 +126,17 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _init_pki(options: argparse.Namespace) -> int:
-    state = StateStore(options.state).snapshot()
+    store = StateStore(options.state)
+    state = store.snapshot()
     directory: Path = options.dir
     if (directory / "cluster.key").exists():
         authority = Authority.load(directory)
     else:
         authority = Authority.new(state["cluster"])
         authority.store(directory)
-    bundle = directory / "ca-bundle.pem"
-    bundle.write_bytes(authority.bundle())
-    if not (directory / "admin.pem").exists():
-        pair = authority.client(Subject("Administrator"), "admin", "root")
-        pair.write(directory / "admin.pem", directory / "admin.key")
+    (directory / "ca-bundle.pem").write_bytes(authority.bundle())
+    issued = _Issued(authority, state)
+    issued.client(directory / "admin.pem", directory / "admin.key", Subject("Administrator"), "admin", "root")
     switches = state["switches"]
     for name, head in state["head_nodes"].items():
         own = directory / "heads" / name
@@ -138,12 +147,31 @@ def _init_pki(options: argparse.Namespace) -> int:
         authority.store(own)
     for name, node in state["nodes"].items():
         own = directory / "nodes" / name
-        if not (own / "cert.pem").exists():
-            common_name = (node["mac"] or NO_MAC).lower().replace(":", "-")
-            # An elliptic key: a hundred nodes must not take a minute.
-            authority.client(Subject(common_name), "node", key="ec").write(own / "cert.pem", own / "cert.key")
+        common_name = (node["mac"] or NO_MAC).lower().replace(":", "-")
+        issued.client(own / "cert.pem", own / "cert.key", Subject(common_name), "node", "")
         authority.store(own, with_key=False)
+    if issued.entries:
+        store.edit(lambda changed: changed["certificates"].update(issued.entries))
     return 0
+
+
+class _Issued:
+    """Client certificates made now, with the serial numbers and entries that listcertificates shows."""
+
+    def __init__(self, authority: Authority, state: State) -> None:
+        self._authority = authority
+        self._serial = max((int(serial) for serial in state["certificates"]), default=0)
+        self.entries: dict[str, dict[str, Any]] = {}
+
+    def client(self, certificate: Path, key: Path, subject: Subject, profile: str, login: str) -> None:
+        """Make one where there is none."""
+        if certificate.exists():
+            return
+        self._serial += 1
+        # An elliptic key: a hundred nodes must not take a minute.
+        pair = self._authority.client(subject, profile, login, key="ec", serial=self._serial)
+        pair.write(certificate, key)
+        self.entries[str(self._serial)] = {"name": subject.common_name, "profile": profile, "system_login": login}
 
 
 def _fault(options: argparse.Namespace) -> int:
@@ -179,6 +207,14 @@ def _assign(options: argparse.Namespace) -> int:
 def _failover(options: argparse.Namespace) -> int:
     StateStore(options.state).edit(lambda state: state.update(active=options.head))
     return 0
+
+
+def _cmsh(options: argparse.Namespace) -> int:
+    from .cmsh.main import main as cmsh_main  # noqa: PLC0415
+
+    arguments = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
+    pair = (options.certificate, options.key) if options.certificate and options.key else None
+    return cmsh_main(options.state, options.tls, arguments, pair)
 
 
 def _switch(options: argparse.Namespace) -> int:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Union
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 PROFILE_OID = x509.ObjectIdentifier("1.3.6.1.4.4324.1")
@@ -149,7 +150,14 @@ class Authority:
         return self._issue(Subject(name), server_key, CENTURY_DAYS, extensions)
 
     def client(
-        self, subject: Subject, profile: str, system_login: str = "", days: int = CENTURY_DAYS, key: str = "rsa2048"
+        self,
+        subject: Subject,
+        profile: str,
+        system_login: str = "",
+        days: int = CENTURY_DAYS,
+        *,
+        key: str = "rsa2048",
+        serial: int | None = None,
     ) -> Pair:
         """A client certificate with a profile; `days` counts from now and may be negative (expired)."""
         extensions: list[tuple[x509.ExtensionType, bool]] = [
@@ -160,10 +168,15 @@ class Authority:
         ]
         if system_login:
             extensions.append((x509.UnrecognizedExtension(SYSTEM_LOGIN_OID, _der_string(system_login)), False))
-        return self._issue(subject, new_key(key), days, extensions)
+        return self._issue(subject, new_key(key), days, extensions, serial)
 
     def _issue(
-        self, subject: Subject, key: PrivateKey, days: int, extensions: list[tuple[x509.ExtensionType, bool]]
+        self,
+        subject: Subject,
+        key: PrivateKey,
+        days: int,
+        extensions: list[tuple[x509.ExtensionType, bool]],
+        serial: int | None = None,
     ) -> Pair:
         signed = _sign(
             subject.name(),
@@ -172,8 +185,28 @@ class Authority:
             issuer_key=self.pair.key,
             days=days,
             extensions=extensions,
+            serial=serial,
         )
         return Pair(signed, key)
+
+
+def signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Whether the CA signed the certificate."""
+    # verify_directly_issued_by is newer than the distributions' cryptography.
+    algorithm = certificate.signature_hash_algorithm
+    public = authority.public_key()
+    if certificate.issuer != authority.subject or algorithm is None:
+        return False
+    try:
+        if isinstance(public, rsa.RSAPublicKey):
+            public.verify(certificate.signature, certificate.tbs_certificate_bytes, padding.PKCS1v15(), algorithm)
+        elif isinstance(public, ec.EllipticCurvePublicKey):
+            public.verify(certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(algorithm))
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
 
 
 def profile_of(certificate: x509.Certificate) -> str | None:
@@ -281,6 +314,7 @@ def _sign(
     issuer_key: PrivateKey,
     days: int,
     extensions: list[tuple[x509.ExtensionType, bool]],
+    serial: int | None = None,
 ) -> x509.Certificate:
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     builder = (
@@ -288,7 +322,7 @@ def _sign(
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(public_key)
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial or x509.random_serial_number())
         .not_valid_before(_START)
         .not_valid_after(now + datetime.timedelta(days=days))
     )

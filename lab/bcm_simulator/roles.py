@@ -26,7 +26,7 @@ class RoleIndex:
     """Effective roles of any node of one state, without walking all overlays for each of 10,000 nodes."""
 
     def __init__(self, state: State) -> None:
-        self._state = state
+        self.state = state
         self._by_node: dict[str, list[int]] = {}
         self._by_category: dict[str, list[int]] = {}
         self._for_head_nodes: list[int] = []
@@ -43,25 +43,35 @@ class RoleIndex:
 
     def assignments(self, name: str) -> list[Assignment]:
         """The winning assignment of each role of the device `name`, in the order in which they were first made."""
-        is_head = name in self._state["head_nodes"]
-        device = self._state["head_nodes" if is_head else "nodes"][name]
+        is_head = name in self.state["head_nodes"]
+        device = self.state["head_nodes" if is_head else "nodes"][name]
         category = device["category"]
         winners: dict[str, Assignment] = {}
         if category is not None:
-            for role in self._state["categories"][category]["roles"]:
+            for role in self.state["categories"][category]["roles"]:
                 _offer(winners, Assignment(role, "category", category, CATEGORY_PRIORITY))
-        numbers = set(self._by_node.get(name, ()))
-        if category is not None:
-            numbers.update(self._by_category.get(category, ()))
-        if is_head:
-            numbers.update(self._for_head_nodes)
-        for number in sorted(numbers):
+        for number in self._matching(name):
             overlay_name, overlay = self._overlays[number]
             for role in overlay["roles"]:
                 _offer(winners, Assignment(role, "overlay", overlay_name, overlay["priority"]))
         for role in device["roles"]:
             _offer(winners, Assignment(role, "node", name, NODE_PRIORITY))
         return list(winners.values())
+
+    def _matching(self, name: str) -> list[int]:
+        """The enabled overlays that the device is in, by their numbers, in the state's order."""
+        is_head = name in self.state["head_nodes"]
+        category = self.state["head_nodes" if is_head else "nodes"][name]["category"]
+        numbers = set(self._by_node.get(name, ()))
+        if category is not None:
+            numbers.update(self._by_category.get(category, ()))
+        if is_head:
+            numbers.update(self._for_head_nodes)
+        return sorted(numbers)
+
+    def in_overlay(self, name: str, overlay: str) -> bool:
+        """Whether the device is in an enabled overlay."""
+        return any(self._overlays[number][0] == overlay for number in self._matching(name))
 
     def effective(self, name: str) -> list[str]:
         """The names of the roles that the device has, whatever assigned them."""

@@ -59,6 +59,7 @@ _ENTITIES: dict[str, Callable[[str], State]] = {
         status="UP",
         category=None,
         rack=None,
+        properties=dict,
     ),
     "nodes": _defaults(
         category=None,
@@ -81,7 +82,7 @@ _ENTITIES: dict[str, Callable[[str], State]] = {
     "profiles": _defaults(nonuser=True, tokens=list, services=list),
     "certificates": _defaults(name="", profile="", system_login="", revoked=False, not_after=None),
     "wlm": _defaults(type="slurm", properties=dict, cgroups=dict),
-    "role_settings": _defaults(wlmcluster=None),
+    "role_settings": _defaults(wlmcluster=None, properties=dict),
 }
 _SCALARS: dict[str, Any] = {"cluster": "BCM 11.0 Cluster", "version": "11.0", "active": None}
 

@@ -47,7 +47,10 @@ SWITCHES: dict[str, Switch] = {
     "cmsh_error_rc": Switch((0, 1), "cmsh's exit status after a failed command"),
     "cmsh_error_stream": Switch(("stdout", "stderr"), "where cmsh writes errors"),
     "cmsh_overlay_prefix": Switch(("name", "name_priority"), "roles; list without -p: [overlay:x] or [overlay:x:500]"),
-    "cmsh_text_from_file": Switch(("works", "editor"), "set <text property> /path loads the file, or opens an editor"),
+    "cmsh_text_from_file": Switch(
+        ("works", "editor", "literal"), "set <text property> /path loads the file, opens an editor, or takes the path"
+    ),
+    "cmsh_editor": Switch(("hangs", "fails"), "an editor that opens waits for a person, or ends with an error"),
     "cmsh_list_values": Switch(("lines", "line"), "get of a list property: one value a line, or all on one line"),
     "cmsh_certificate_first_call": Switch(
         ("writes", "request_only"), "createcertificate's first call writes the files"

@@ -21,7 +21,7 @@ from typing import Any
 
 from . import fleet
 from .faults import write as write_fault
-from .pki import Authority, Subject
+from .pki import Authority, Subject, common_name_of, load_certificate, profile_of
 from .record import Recorder, Request
 from .server import HeadNodeServer
 from .state import State, normalise
@@ -158,6 +158,12 @@ class Simulator:
         certificate, key = self.directory / "clients" / "foreign.pem", self.directory / "clients" / "foreign.key"
         Authority.new("Another cluster", key="ec").client(Subject(cn), profile, key="ec").write(certificate, key)
         return str(certificate), str(key)
+
+    def revoke(self, certificate_path: str) -> None:
+        """Revoke a certificate that `certificate` made, or cmsh."""
+        certificate = load_certificate(Path(certificate_path))
+        entry = {"name": common_name_of(certificate), "profile": profile_of(certificate), "revoked": True}
+        self.edit(lambda state: state["certificates"].update({str(certificate.serial_number): entry}))
 
     # -- what is
 

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The objects as one cmsh process sees them: the stored state and its own changes that are not committed yet."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+from ..auth import Identity, has_service, has_token
+from ..objects import NODE_TYPES
+from ..profiles import MODIFIABLE_SHIPPED, SERVICES, SHIPPED_PROFILES, TOKENS
+from ..record import WriteJournal
+from ..roles import RoleIndex
+from ..state import CATEGORY_PRIORITY, NODE_PRIORITY, State, StateError
+from ..store import StateStore
+from .errors import CmshError, CommitRefusedError
+from .schema import DEVICE, OVERLAY, PROFILE, ROLE, WLM_ROLES, Entity, Property, Schema
+
+_TRUE = frozenset({"yes", "1", "on", "true"})
+_FALSE = frozenset({"no", "0", "off", "false"})
+_DEVICE_SECTIONS = ("head_nodes", "nodes")
+# For each kind of owner in role_settings' names, its section.
+_OWNER_SECTIONS = {"device": DEVICE.section, "category": "categories", "overlay": OVERLAY.section}
+_NEW_PROFILE: Entity = {"nonuser": False, "tokens": [], "services": []}
+
+
+class Workspace:
+    """Reads through to the state file; keeps changes by (section, name) until commit or refresh."""
+
+    def __init__(self, store: StateStore, identity: Identity) -> None:
+        self._store = store
+        self._identity = identity
+        self._journal = WriteJournal(store.path)
+        # None: the object is removed.
+        self._changes: dict[tuple[str, str], Entity | None] = {}
+        self._merged: State | None = None
+        self._merged_from: State | None = None
+        self._roles: RoleIndex | None = None
+
+    # -- who may
+
+    def require_read(self, schema: Schema) -> None:
+        """Refuse objects that the certificate's profile may not read."""
+        self._require(schema, schema.read_token, "read")
+
+    def require_write(self, schema: Schema) -> None:
+        """Refuse to commit what the certificate's profile may not change."""
+        self._require(schema, schema.write_token, "change")
+
+    def _require(self, schema: Schema, token: str, verb: str) -> None:
+        state = self._store.snapshot()
+        if not has_service(self._identity, schema.service, state) or not has_token(self._identity, token, state):
+            raise CmshError(f"permission denied: profile {self._identity.profile} may not {verb} {schema.plural}")
+
+    # -- reading
+
+    def roles(self) -> RoleIndex:
+        """The roles of the state with the uncommitted changes."""
+        state = self.state()
+        if self._roles is None or self._roles.state is not state:
+            self._roles = RoleIndex(state)
+        return self._roles
+
+    def state(self) -> State:
+        """The state with the uncommitted changes."""
+        stored = self._store.snapshot()
+        if not self._changes:
+            return stored
+        if self._merged is None or self._merged_from is not stored:
+            merged = {section: dict(value) if isinstance(value, dict) else value for section, value in stored.items()}
+            _apply(merged, self._changes)
+            self._merged, self._merged_from = merged, stored
+        return self._merged
+
+    def names(self, section: str) -> list[str]:
+        """The names of the objects; head nodes come first among the devices."""
+        state = self.state()
+        if section == DEVICE.section:
+            return [*state["head_nodes"], *state["nodes"]]
+        return list(state[section])
+
+    def entity(self, section: str, name: str) -> Entity:
+        """One object for reading; CmshError if there is none."""
+        state = self.state()
+        real = _real_section(state, section, name)
+        if name in state[real]:
+            entity: Entity = state[real][name]
+            return entity
+        if section == ROLE.section:
+            return {"wlmcluster": next(iter(state["wlm"]), None), "properties": {}}
+        raise CmshError(f"{section} has no {name!r}")
+
+    def exists(self, section: str, name: str) -> bool:
+        """Whether there is such an object."""
+        state = self.state()
+        return name in state[_real_section(state, section, name)]
+
+    # -- changing
+
+    def editable(self, section: str, name: str) -> Entity:
+        """One object for changing; counts as modified from now on."""
+        real = _real_section(self.state(), section, name)
+        changed = self._changes.get((real, name))
+        if changed is None:
+            changed = copy.deepcopy(self.entity(section, name))
+            self._changes[real, name] = changed
+        self._merged = None
+        return changed
+
+    def add_profile(self, name: str) -> None:
+        """A new profile, not stored yet."""
+        if self.exists(PROFILE.section, name):
+            raise CmshError(f"profile {name!r} exists already")
+        self._changes[PROFILE.section, name] = copy.deepcopy(_NEW_PROFILE)
+        self._merged = None
+
+    def remove(self, schema: Schema, name: str) -> None:
+        """Mark an object for removal."""
+        self.entity(schema.section, name)
+        self._changes[schema.section, name] = None
+        self._merged = None
+
+    def set_wlm_unset(self, owner: str, role: str) -> None:
+        """A newly assigned workload-manager role has no cluster yet."""
+        entity = self.editable(ROLE.section, f"{owner}/{role}")
+        entity["wlmcluster"] = None
+
+    def forget_role(self, owner: str, role: str) -> None:
+        """An unassigned role takes its settings with it."""
+        key = (ROLE.section, f"{owner}/{role}")
+        if key in self._changes or key[1] in self._store.snapshot()[ROLE.section]:
+            self._changes[key] = None
+            self._merged = None
+
+    def modified(self, schema: Schema) -> list[tuple[str, str]]:
+        """(state, name) of the objects of this mode with changes: M modified, + added, - removed."""
+        stored = self._store.snapshot()
+        result: dict[str, str] = {}
+        for section, name in self._keys(schema):
+            owner = name
+            if section == ROLE.section:
+                owner = name.rpartition("/")[0].partition("/")[2]
+                result.setdefault(owner, "M")
+            elif self._changes[section, name] is None:
+                result[owner] = "-"
+            else:
+                result[owner] = "M" if name in stored[section] else "+"
+        return [(mark, name) for name, mark in result.items()]
+
+    def refresh(self, schema: Schema) -> None:
+        """Drop the changes of this mode's objects."""
+        for key in self._keys(schema):
+            del self._changes[key]
+        self._merged = None
+
+    def validate(self, schema: Schema) -> list[tuple[str, str]]:
+        """What BCM would say against this mode's changes: (field, message)."""
+        rows: list[tuple[str, str]] = []
+        for section, name in self._keys(schema):
+            entity = self._changes[section, name]
+            if entity is not None:
+                rows += _problems(section, name, entity)
+            elif name in SHIPPED_PROFILES and section == PROFILE.section:
+                rows.append(("name", "A shipped profile cannot be removed"))
+        return rows
+
+    def commit(self, schema: Schema) -> tuple[int, int]:
+        """Store this mode's changes: (removed, committed).  CommitRefusedError stores nothing."""
+        keys = self._keys(schema)
+        if not keys:
+            return 0, 0
+        what = f"cmsh commit {schema.mode} {', '.join(name for _mark, name in self.modified(schema))}"
+        try:
+            self.require_write(schema)
+            rows = self.validate(schema)
+            if self._store.snapshot()["switches"]["read_only"]:
+                rows.append(("", "This simulated BCM refuses all writes"))
+            if rows:
+                raise CommitRefusedError(rows)
+            changes = {key: self._changes[key] for key in keys}
+            try:
+                self._store.edit(lambda state: _apply(state, changes))
+            except StateError as error:
+                raise CommitRefusedError([("", str(error))]) from error
+        except CmshError:
+            self._journal.add("refused", what, self._identity.profile)
+            raise
+        self._journal.add("stored", what, self._identity.profile)
+        removed = sum(change is None and key[0] == schema.section for key, change in changes.items())
+        self.refresh(schema)
+        return removed, len({name for section, name in keys if changes[section, name] is not None})
+
+    def _keys(self, schema: Schema) -> list[tuple[str, str]]:
+        return [key for key in self._changes if _belongs(schema, *key)]
+
+
+def _belongs(schema: Schema, section: str, name: str) -> bool:
+    if section == ROLE.section:
+        return _OWNER_SECTIONS[name.partition("/")[0]] == schema.section
+    return section == schema.section or (schema is DEVICE and section in _DEVICE_SECTIONS)
+
+
+def _real_section(state: State, section: str, name: str) -> str:
+    if section != DEVICE.section:
+        return section
+    return "head_nodes" if name in state["head_nodes"] else "nodes"
+
+
+def _apply(state: State, changes: dict[tuple[str, str], Entity | None]) -> None:
+    for (section, name), entity in changes.items():
+        if entity is None:
+            state[section].pop(name, None)
+        else:
+            state[section][name] = entity
+
+
+def _problems(section: str, name: str, entity: Entity) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    if section == "nodes" and entity["category"] is None and entity["type"] in NODE_TYPES:
+        rows.append(("category", "The category should be set"))
+    if section == OVERLAY.section:
+        priority = entity["priority"]
+        if priority > 1000 or priority in (CATEGORY_PRIORITY, NODE_PRIORITY):
+            rows.append(("priority", "The priority should be between 0 and 1000, except 250 and 750, or negative"))
+    if section == PROFILE.section and name in SHIPPED_PROFILES and name not in MODIFIABLE_SHIPPED:
+        rows.append(("name", "A shipped profile for programs cannot be modified"))
+    if section == ROLE.section and name.rpartition("/")[2] in WLM_ROLES and entity["wlmcluster"] is None:
+        rows.append(("wlmCluster", "The WLM cluster should be set"))
+    return rows
+
+
+# -- values
+
+
+def read_value(workspace: Workspace, schema: Schema, name: str, item: Property) -> tuple[Any, bool]:
+    """A property's value and whether it is inherited from the category."""
+    entity = workspace.entity(schema.section, name)
+    if item.compute is not None:
+        return item.compute(workspace.state(), name, entity), False
+    if item.key is not None:
+        return entity[item.key], False
+    bag = entity[schema.bag]
+    if item.name in bag:
+        return bag[item.name], False
+    if item.inherit:
+        return _inherited(workspace, name, entity, item)
+    return item.default, False
+
+
+def _inherited(workspace: Workspace, name: str, entity: Entity, item: Property) -> tuple[Any, bool]:
+    if entity["category"] is None:
+        raise CmshError(f"device {name!r} has no property {item.name!r}")
+    category = workspace.entity("categories", entity["category"])
+    if item.name == "softwareimage":
+        return category["image"], True
+    defaults = {"installmode": "AUTO", "bootloader": "syslinux", "bootloaderprotocol": "HTTP"}
+    return category["properties"].get(item.name, defaults.get(item.name, "")), True
+
+
+def write_value(workspace: Workspace, schema: Schema, name: str, item: Property, value: Any) -> None:
+    """Change a property; the value must have its kind already (`convert`)."""
+    entity = workspace.editable(schema.section, name)
+    if item.key is not None:
+        entity[item.key] = value
+    else:
+        entity[schema.bag][item.name] = value
+
+
+def convert(workspace: Workspace, item: Property, words: Iterable[str]) -> Any:
+    """The words of a `set` as a value of the property's kind; CmshError for what BCM cannot take."""
+    given = list(words)
+    if item.kind == "names":
+        return list(dict.fromkeys(check_name(workspace, item, word) for word in given))
+    if len(given) != 1:
+        raise CmshError(f"{item.name} takes one value, not {len(given)}")
+    text = given[0]
+    if item.kind == "yesno":
+        if text.lower() not in _TRUE | _FALSE:
+            raise CmshError(f"{item.name} must be yes or no, not {text!r}")
+        return text.lower() in _TRUE
+    if item.kind == "number":
+        try:
+            return int(text)
+        except ValueError as error:
+            raise CmshError(f"{item.name} must be a number, not {text!r}") from error
+    if item.choices and text.upper() not in item.choices:
+        raise CmshError(f"{item.name} must be one of {', '.join(item.choices)}, not {text!r}")
+    return check_name(workspace, item, text)
+
+
+def check_name(workspace: Workspace, item: Property, word: str) -> str:
+    """The name as BCM spells it, where the property names other objects."""
+    if item.names is None:
+        return word
+    if item.names == "tokens":
+        known: Iterable[str] = TOKENS
+        word = word.upper()
+    elif item.names == "services":
+        known = SERVICES
+        word = next((service for service in SERVICES if service.lower() == word.lower()), word)
+    elif workspace.exists(item.names, word):
+        return word
+    else:
+        known = ()
+    if word not in known:
+        raise CmshError(f"{item.name}: {word!r} does not exist")
+    return word
+
+
+def empty_value(item: Property) -> Any:
+    """What `clear` leaves."""
+    if item.kind in ("text", "long"):
+        if item.name == "mac":
+            return "00:00:00:00:00:00"
+        return None if item.names is not None else ""
+    return {"yesno": False, "number": 0, "names": []}[item.kind]
+
+
+def as_words(item: Property, value: Any) -> list[str]:
+    """A value as `get` prints it, one string per element."""
+    if item.kind == "yesno":
+        return ["yes" if value else "no"]
+    if item.kind == "names":
+        return [str(element) for element in value or ()]
+    if item.name == "mac" and value:
+        return [str(value).upper()]
+    return ["" if value is None else str(value)]
