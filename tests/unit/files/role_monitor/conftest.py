@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemon's modules lie beside it, not on pytest's path: importing the program finds them as a host does."""
+
+from __future__ import annotations
+
+import bcm_role_monitor  # noqa: F401
