@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all roles have in common: specifications that tell the truth, names, tags, states, check mode."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "tasks").is_dir())
+SHARED = "superpod_"
+# Module executions that change nothing they could be notified for, or that prepare others.
+KEYWORDS_OF_A_BLOCK = {"block", "rescue", "always"}
+
+
+def load(role: str, path: str) -> t.Any:
+    return yaml.safe_load((ROOT / "roles" / role / path).read_text(encoding="utf-8"))
+
+
+def spec(role: str) -> dict[str, t.Any]:
+    return t.cast(dict[str, t.Any], load(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"])
+
+
+def task_files(role: str) -> list[str]:
+    return sorted(f"tasks/{path.name}" for path in (ROOT / "roles" / role / "tasks").glob("*.yml"))
+
+
+def flat(tasks: list[dict[str, t.Any]], tags: tuple[str, ...] = ()) -> t.Iterator[tuple[dict[str, t.Any], set[str]]]:
+    """Every task with the tags it has from itself and the blocks round it."""
+    for task in tasks:
+        own = (*tags, *task.get("tags", []))
+        if "block" in task:
+            for key in KEYWORDS_OF_A_BLOCK & task.keys():
+                yield from flat(task[key], own)
+        else:
+            yield task, set(own)
+
+
+def reached(role: str) -> dict[str, set[str]]:
+    """Each file of tasks that main.yml reaches, with the tags that hold for everything in it."""
+    found: dict[str, set[str]] = {}
+
+    def follow(name: str, tags: set[str]) -> None:
+        for task, own in flat(load(role, f"tasks/{name}")):
+            tags_here = tags | own
+            if "ansible.builtin.import_tasks" in task:
+                target, inherited = task["ansible.builtin.import_tasks"], tags_here
+            elif "ansible.builtin.include_tasks" in task:
+                include = task["ansible.builtin.include_tasks"]
+                # tags of the include itself do not reach what it includes
+                target, inherited = include["file"], set(include.get("apply", {}).get("tags", []))
+                assert role in tags_here, f"--tags {role} does not run the include of {target}"
+            else:
+                assert role in tags_here, f"{name}: task '{task['name']}' lacks the tag {role}"
+                continue
+            found[target] = inherited
+            follow(target, inherited)
+
+    follow("main.yml", set())
+    return found
+
+
+def strings(value: t.Any) -> t.Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+
+
+def is_of_type(value: t.Any, option: dict[str, t.Any]) -> bool:
+    if isinstance(value, str) and "{{" in value:
+        return True
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "str": str,
+        "path": str,
+        "bool": bool,
+        "int": int,
+        "float": (int, float),
+        "list": list,
+        "dict": dict,
+    }
+    if isinstance(value, bool) != (option["type"] == "bool"):
+        return False
+    if not isinstance(value, kinds[option["type"]]):
+        return False
+    if isinstance(value, list):
+        inner = {"type": option["elements"], **({"options": option["options"]} if "options" in option else {})}
+        return all(is_of_type(item, inner) for item in value)
+    if isinstance(value, dict) and "options" in option:
+        options = option["options"]
+        return set(value) <= set(options) and all(is_of_type(value[key], options[key]) for key in value)
+    return "choices" not in option or value in option["choices"]
+
+
+def test_there_are_roles() -> None:
+    assert {"dgx_exporters", "prometheus_server", "role_monitor"} <= set(ROLES)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_specification_and_the_defaults_agree(role: str) -> None:
+    defaults = load(role, "defaults/main.yml")
+    specified = spec(role)
+    assert list(defaults) == list(specified), "same names in the same order"
+    for name, option in specified.items():
+        assert option.get("default", "no default") == defaults[name], name
+        assert type(option["default"]) is type(defaults[name]), name
+        assert is_of_type(defaults[name], option), f"{name}: the default is not of type {option['type']}"
+        assert option["description"], name
+        assert "required" not in option, f"{name} has a default and cannot be required"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_names(role: str) -> None:
+    assert all(name.startswith(f"{role}_") for name in load(role, "defaults/main.yml"))
+    assert all(name.startswith(f"_{role}_") for name in load(role, "vars/main.yml"))
+    for path in [*task_files(role), "handlers/main.yml"]:
+        for task, _tags in flat(load(role, path)):
+            assert task.get("register", f"__{role}_x").startswith(f"__{role}_"), f"{path}: {task['name']}"
+            assert all(name.startswith(f"_{role}_") for name in task.get("vars", {})), f"{path}: {task['name']}"
+            assert "set_fact" not in str(task.keys()), f"{path}: {task['name']}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_shared_facts_are_read_by_defaults_only(role: str) -> None:
+    for path in [*task_files(role), "handlers/main.yml", "vars/main.yml"]:
+        for text in strings(load(role, path)):
+            named = [word for word in text.replace("{{", " ").replace("(", " ").split() if word.startswith(SHARED)]
+            # in messages they are named, for people to set
+            assert not [word for word in named if f"{{{{ {word}" in text], f"{path}: {text}"
+    for template in (ROOT / "roles" / role / "templates").glob("*.j2"):
+        assert SHARED not in template.read_text(encoding="utf-8").replace("superpod.monitoring", "")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_default_needs_a_fact(role: str) -> None:
+    for text in strings(load(role, "defaults/main.yml")):
+        assert "ansible_" not in text
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_facts_are_read_from_ansible_facts(role: str) -> None:
+    allowed = ("ansible_facts[", "ansible_check_mode", "ansible_version")
+    for path in [*task_files(role), "handlers/main.yml", "vars/main.yml"]:
+        for text in strings(load(role, path)):
+            for word in text.replace("(", " ").replace("{{", " ").split():
+                assert not word.startswith("ansible_") or word.startswith(allowed), f"{path}: {text}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_task_is_reached_and_carries_the_roles_name_as_tag(role: str) -> None:
+    found = reached(role)
+    assert {f"tasks/{name}" for name in found} | {"tasks/main.yml"} == set(task_files(role))
+    assert all(role in tags for tags in found.values()), found
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_can_be_taken_away_and_put_into_an_image(role: str) -> None:
+    options = spec(role)
+    assert options[f"{role}_state"]["choices"] == ["present", "absent"]
+    assert options[f"{role}_deploy_mode"]["choices"] == ["runtime", "image"]
+    names = {path.removeprefix("tasks/") for path in task_files(role)}
+    assert names >= {"main.yml", "preflight.yml", "install.yml", "configure.yml", "service.yml", "remove.yml"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_nothing_is_started_in_an_image(role: str) -> None:
+    """Every use of systemd hangs on the deploy mode: of the task, the file that holds it, or the handler."""
+    mode = f"{role}_deploy_mode == 'runtime'"
+    (include,) = [
+        task
+        for task, _tags in flat(load(role, "tasks/main.yml"))
+        if task.get("ansible.builtin.include_tasks", {}).get("file") == "service.yml"
+    ]
+    assert mode in include["when"]
+    for path in set(task_files(role)) - {"tasks/service.yml"}:
+        for task, _tags in flat(load(role, path)):
+            if "ansible.builtin.systemd_service" in task:
+                when = task.get("when", [])
+                assert mode in ([when] if isinstance(when, str) else when), f"{path}: {task['name']}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_assertions_say_what_to_change(role: str) -> None:
+    for path in task_files(role):
+        for task, _tags in flat(load(role, path)):
+            if "ansible.builtin.assert" in task:
+                message = task["ansible.builtin.assert"]["fail_msg"]
+                assert len(message.split()) > 8, message  # a sentence
+                assert any(word in message for word in ("set ", "use ", "give ", "names no file")), message
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_is_secret_is_neither_shown_nor_readable(role: str) -> None:
+    for path in task_files(role):
+        for task, _tags in flat(load(role, path)):
+            if "private_key" in str(task.get("loop", "")) and "ansible.builtin.copy" in task:
+                assert task["no_log"] is True
+                assert task["diff"] is False
+                assert task["ansible.builtin.copy"]["mode"] == "0600"

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that the roles write, rendered by Ansible and read by the programs that they are for."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import shutil
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+from prometheus_programs import promtool
+
+ROOT = Path(__file__).resolve().parents[3]
+UNITS = {
+    "node_exporter.service": "dgx_exporters",
+    "cgroup_exporter.service": "dgx_exporters",
+    "bcm-role-monitor.service": "role_monitor",
+    "prometheus.service": "prometheus_server",
+}
+FILES = {**UNITS, "config.json": "role_monitor", "prometheus.yml": "prometheus_server"}
+SCORES = {
+    "node_exporter.service": 2.0,
+    "cgroup_exporter.service": 2.0,
+    "bcm-role-monitor.service": 3.0,
+    "prometheus.service": 2.0,
+}
+
+Rendered = dict[str, str]
+
+
+def templates(role: str) -> Path:
+    return ROOT / "roles" / role / "templates"
+
+
+@pytest.fixture(scope="module")
+def render(tmp_path_factory: pytest.TempPathFactory) -> t.Callable[..., Rendered]:
+    """A function from variables to the rendered files."""
+
+    def rendered(**variables: t.Any) -> Rendered:
+        directory = tmp_path_factory.mktemp("render")
+        entries = [
+            f"'{name}': lookup('ansible.builtin.template', '{templates(role) / name}.j2')"
+            for name, role in FILES.items()
+        ]
+        task = {
+            "name": "Render",
+            "ansible.builtin.copy": {
+                "content": "{{ {" + ", ".join(entries) + "} | to_json }}",
+                "dest": str(directory / "rendered.json"),
+                "mode": "0644",
+            },
+        }
+        files = [
+            str(ROOT / "roles" / role / part / "main.yml")
+            for role in set(FILES.values())
+            for part in ("defaults", "vars")
+        ]
+        playbook = directory / "playbook.yml"
+        playbook.write_text(
+            json.dumps([{"hosts": "localhost", "gather_facts": False, "vars_files": files, "tasks": [task]}]),
+            encoding="utf-8",
+        )
+        ended = subprocess.run(
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                *("-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"),
+                *("-e", json.dumps(variables), str(playbook)),
+            ],
+            cwd=directory,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(directory),
+                "LC_ALL": "C.UTF-8",
+                "ANSIBLE_INJECT_FACT_VARS": "false",
+                "ANSIBLE_NOCOLOR": "true",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert "WARN" not in ended.stdout + ended.stderr, ended.stdout + ended.stderr
+        return t.cast(Rendered, json.loads((directory / "rendered.json").read_text(encoding="utf-8")))
+
+    return rendered
+
+
+@pytest.fixture(scope="module")
+def default(render: t.Callable[..., Rendered]) -> Rendered:
+    return render()
+
+
+@pytest.fixture(scope="module")
+def changed(render: t.Callable[..., Rendered]) -> Rendered:
+    return render(
+        superpod_targets_dir="/srv/monitoring/targets",
+        superpod_textfile_dir="/run/textfile",
+        superpod_cluster_name='pod 7: "east"',
+        superpod_node_exporter_port="19100",
+        superpod_cgroup_exporter_port=19306,
+        role_monitor_headnodes=["head-b", "head-a"],
+        dgx_exporters_managed_by="systemd",
+        dgx_exporters_listen_address="[::1]",
+        dgx_exporters_node_exporter_source="artifact",
+        dgx_exporters_node_exporter_arguments=[],
+        dgx_exporters_cgroup_exporter_arguments=["--collect.username", "--log.level=warn"],
+        role_monitor_auth="files",
+        role_monitor_check_interval="5",
+        role_monitor_ca_path="/etc/pki/bcm.pem",
+        role_monitor_validate_certs="no",
+        prometheus_server_listen_address="10.0.0.1",
+        prometheus_server_retention_size="2TB",
+        prometheus_server_scrape_interval="5s",
+        prometheus_server_refresh_interval="7s",
+    )
+
+
+def unit(text: str) -> dict[str, dict[str, list[str]]]:
+    """A unit file as section, key, values."""
+
+    class Values(dict[str, t.Any]):
+        def __setitem__(self, key: str, value: t.Any) -> None:
+            if isinstance(value, list) and key in self:
+                self[key].extend(value)
+            else:
+                super().__setitem__(key, value)
+
+    parser = configparser.RawConfigParser(dict_type=Values, strict=False, delimiters=("=",), interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(text.replace(" \\\n", " "))
+    return {
+        section: {key: [line for line in str(value).split("\n") if line] for key, value in parser.items(section)}
+        for section in parser.sections()
+    }
+
+
+def test_the_programs_get_what_the_variables_say(default: Rendered, changed: Rendered) -> None:
+    def command(rendered: Rendered, name: str) -> list[str]:
+        (line,) = unit(rendered[name])["Service"]["ExecStart"]
+        return line.split()
+
+    assert command(default, "node_exporter.service") == [
+        "/usr/bin/prometheus-node-exporter",
+        "--web.listen-address=:9100",
+        "--collector.textfile.directory=/var/lib/node_exporter/textfile_collector",
+        "--no-collector.systemd",
+    ]
+    assert command(changed, "node_exporter.service") == [
+        "/usr/local/bin/node_exporter",
+        "--web.listen-address=[::1]:19100",
+        "--collector.textfile.directory=/run/textfile",
+    ]
+    assert command(default, "cgroup_exporter.service") == [
+        "/usr/local/bin/cgroup_exporter",
+        "--web.listen-address=:9306",
+    ]
+    assert command(changed, "cgroup_exporter.service")[1:] == [
+        "--web.listen-address=[::1]:19306",
+        "--collect.username",
+        "--log.level=warn",
+    ]
+    assert "--storage.tsdb.retention.time=365d" in command(default, "prometheus.service")
+    assert not [word for word in command(default, "prometheus.service") if "retention.size" in word]
+    assert "--storage.tsdb.retention.size=2TB" in command(changed, "prometheus.service")
+    assert command(changed, "prometheus.service")[-1] == "--web.listen-address=10.0.0.1:9090"
+
+
+def test_who_starts_a_failed_exporter_again(default: Rendered, changed: Rendered) -> None:
+    for name in ("node_exporter.service", "cgroup_exporter.service"):
+        assert unit(default[name])["Unit"]["StartLimitBurst"] == ["5"]
+        assert unit(changed[name])["Unit"]["StartLimitIntervalSec"] == ["0"]
+        assert "StartLimitBurst" not in unit(changed[name])["Unit"]
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_hung_file_server_cannot_keep_a_unit_from_starting(default: Rendered, name: str) -> None:
+    """systemd looks up every path that a unit names; with strict, only ProtectHome=read-only names none."""
+    service = unit(default[name])["Service"]
+    assert service["ProtectSystem"] == ["strict"]
+    assert service["ProtectHome"] == ["read-only"]
+    for key, values in service.items():
+        if key.endswith("Paths") or key == "WorkingDirectory":
+            assert not [value for value in values if value.lstrip("-").startswith(("/cm/", "/home"))], key
+
+
+def test_the_daemon_may_write_to_its_directories(default: Rendered, changed: Rendered) -> None:
+    def writable(rendered: Rendered) -> list[str]:
+        return unit(rendered["bcm-role-monitor.service"])["Service"]["ReadWritePaths"]
+
+    assert writable(default) == ["-/var/lib/node_exporter/textfile_collector", "-/cm"]
+    assert writable(changed) == ["-/run/textfile", "-/srv"]
+
+
+def test_targets_below_a_system_directory_open_no_more_than_themselves(render: t.Callable[..., Rendered]) -> None:
+    rendered = render(role_monitor_targets_dir="/var/lib/targets")
+    assert "-/var/lib/targets" in unit(rendered["bcm-role-monitor.service"])["Service"]["ReadWritePaths"]
+
+
+def test_the_daemons_configuration(default: Rendered, changed: Rendered) -> None:
+    sys.path.insert(0, str(ROOT / "files" / "role_monitor"))
+    try:
+        from superpod_role_monitor.config import parse  # noqa: PLC0415
+    finally:
+        sys.path.pop(0)
+    schema = json.loads((ROOT / "files/role_monitor/config.schema.json").read_text(encoding="utf-8"))
+    plain = parse(default["config.json"].encode(), schema, {})
+    assert (plain.cert_path, plain.key_path) == ("/cm/local/apps/cmd/etc/cert.pem", "/cm/local/apps/cmd/etc/cert.key")
+    assert (plain.bcm_headnodes, plain.ca_path, plain.verify) == ((), None, True)
+    assert [(exporter.unit, exporter.port) for exporter in plain.exporters] == [
+        ("node_exporter.service", 9100),
+        ("cgroup_exporter.service", 9306),
+    ]
+    assert plain.prometheus_targets_dir == "/cm/shared/apps/jobstats/prometheus-targets"
+    other = json.loads(changed["config.json"])
+    assert other["bcm_headnodes"] == ["head-b", "head-a"]
+    assert (other["cert_path"], other["ca_path"], other["verify"]) == (
+        "/etc/bcm-role-monitor/client.pem",
+        "/etc/pki/bcm.pem",
+        False,
+    )
+    assert [exporter["port"] for exporter in other["exporters"]] == [19100, 19306]
+    assert (other["check_interval"], other["cluster_name"]) == (5, 'pod 7: "east"')
+
+
+@pytest.mark.parametrize("which", ["default", "changed"])
+def test_promtool_takes_the_configuration(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    path = tmp_path / "prometheus.yml"
+    path.write_text(request.getfixturevalue(which)["prometheus.yml"], encoding="utf-8")
+    ended = subprocess.run(
+        [promtool(), "check", "config", str(path)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("name", UNITS)
+def test_units_are_confined(default: Rendered, name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(default[name], encoding="utf-8")
+    threshold = str(int(SCORES[name] * 10))
+    ended = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", f"--threshold={threshold}", "--no-pager", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "Unknown key" not in ended.stderr, ended.stderr
+    assert "Failed to parse" not in ended.stderr, ended.stderr
