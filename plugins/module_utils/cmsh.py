@@ -49,7 +49,7 @@ class CmshError(Exception):
 
 
 class Verbatim(str):
-    """A word that `quote` passes as it is. For constants in the source only, such as a delimiter of `list -d`."""
+    """A word that `quote` passes as it is. For constants in the source only: options, the delimiter of `list -d`."""
 
     __slots__ = ()
 

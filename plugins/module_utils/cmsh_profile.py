@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .cmsh import Cmsh, Command
+from .cmsh import Cmsh, Command, Verbatim
 from .cmsh_settings import names_in_list, read, write
 from .cmsh_settings_values import Value, differences
 from .failure import Failure
@@ -38,7 +38,7 @@ def profile(tokens: Iterable[str], services: Iterable[str]) -> Profile:
 
 def read_profile(cmsh: Cmsh, name: str) -> Profile | None:
     """Return the profile, or None if BCM has none of this name; raises Failure and CmshError."""
-    if name not in names_in_list(cmsh.run([("profile",), ("list", "-f", "name:[8-128]")]).stdout):
+    if name not in names_in_list(cmsh.run([("profile",), ("list", Verbatim("-f"), "name:[8-128]")]).stdout):
         return None
     shown = read(cmsh, ["profile", name], ["tokens", "services", "nonuser"])
     found = profile(shown["tokens"].split(), shown["services"].split())
