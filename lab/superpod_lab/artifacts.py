@@ -12,6 +12,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import urllib.error
 import urllib.request
@@ -66,6 +67,7 @@ def obtain(environment: Mapping[str, str], cache: Path = CHECKOUT / ".cache" / "
     remembered = _remembered(cache, datetime.datetime.now(datetime.timezone.utc), bool(environment.get(CHECKSUM)))
     if remembered is not None:
         return remembered
+    print(f"==> Looking for {NAME} {VERSION} (some minutes at worst, once)", file=sys.stderr, flush=True)
     reasons = []
     cache.mkdir(parents=True, exist_ok=True)
     for way in (_release, _built):

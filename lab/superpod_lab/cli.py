@@ -47,7 +47,7 @@ def run(arguments: list[str]) -> None:
     elif options.command == "prepare":
         control.check_machine(settings)
         image.build(settings)
-        print(artifacts.obtain(os.environ))
+        artifacts.obtain(os.environ)
     elif options.command == "exec":
         if not options.words:
             raise LabError("exec HOST COMMAND...: give a command.", 2)

@@ -100,8 +100,8 @@ class Demo:
     def change(self, verb: str, nodes: list[str], clients: Iterable[str]) -> float:
         """Change the overlay's nodes through cmsh; seconds until Prometheus has exactly the targets of `clients` up."""
         commands = f"configurationoverlay; use slurm-client; {verb} nodes {' '.join(nodes)}; commit"
-        done = self.in_host("bcm-head-01", "/cm/local/apps/cmd/bin/cmsh", "-c", commands, capture=True)
         began = time.monotonic()
+        done = self.in_host("bcm-head-01", "/cm/local/apps/cmd/bin/cmsh", "-c", commands, capture=True)
         if done.returncode != 0:
             raise LabError(f"cmsh -c '{commands}' failed: {(done.stdout + done.stderr).strip()}")
         wanted = expected(clients)
@@ -116,15 +116,18 @@ class Demo:
     def faults(self, wanted: set[Target]) -> list[str]:
         try:
             return difference(wanted, self.targets())
-        except OSError as error:
-            return [f"Prometheus on {PROMETHEUS} does not answer ({error})"]
+        except LabError as error:
+            return [str(error)]
 
     def targets(self) -> dict[Target, str]:
         """What Prometheus itself reports."""
         address = self.lab["hosts"][PROMETHEUS]["address"]
         url = f"http://{address}:{PROMETHEUS_PORT}/api/v1/targets?state=active"
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return active_targets(json.load(answer))
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return active_targets(json.load(answer))
+        except (OSError, ValueError) as error:
+            raise LabError(f"Prometheus on {PROMETHEUS} does not answer ({error})") from error
 
     def end(self, clients: list[str], spare: str) -> list[str]:
         """Ask everybody once more and print what they say."""
@@ -155,10 +158,12 @@ class Demo:
         context = ssl.create_default_context(cafile=bcm["ca"])
         context.load_cert_chain(bcm["admin_cert"], bcm["admin_key"])
         address = self.lab["hosts"]["bcm-head-01"]["address"]
-        with urllib.request.urlopen(
-            f"https://{address}:{BCM_PORT}/rest/v1/device", timeout=10, context=context
-        ) as answer:
-            return {device["hostname"]: sorted(device.get("roles") or []) for device in json.load(answer)}
+        url = f"https://{address}:{BCM_PORT}/rest/v1/device"
+        try:
+            with urllib.request.urlopen(url, timeout=10, context=context) as answer:
+                return {device["hostname"]: sorted(device.get("roles") or []) for device in json.load(answer)}
+        except (OSError, ValueError) as error:
+            raise LabError(f"BCM on bcm-head-01 does not answer ({error})") from error
 
     def running(self, host: str) -> list[str]:
         """The exporters that systemd runs on a host."""
