@@ -8,7 +8,7 @@ import json
 import os
 import sys
 
-from . import artifacts, control, image
+from . import control
 from .settings import LabError, Settings
 
 
@@ -45,9 +45,7 @@ def run(arguments: list[str]) -> None:
     elif options.command == "info":
         print(json.dumps(control.require(settings), indent=1))
     elif options.command == "prepare":
-        control.check_machine(settings)
-        image.build(settings)
-        artifacts.obtain(os.environ)
+        control.prepare(settings)
     elif options.command == "exec":
         if not options.words:
             raise LabError("exec HOST COMMAND...: give a command.", 2)

@@ -63,6 +63,14 @@ def up(settings: Settings, dgx: int, head_nodes: int) -> dict[str, Any]:
         return document
 
 
+def prepare(settings: Settings) -> None:
+    """What takes long the first time, so that `up` need not: the hosts' root file system and cgroup_exporter."""
+    check_machine(settings)
+    with lock(settings):
+        image.build(settings)
+        artifacts.obtain(os.environ)
+
+
 def down(settings: Settings) -> None:
     """Remove the lab and everything it left, also after a crash."""
     if os.geteuid() != 0:
