@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ MASTER = "master"
 
 _LARGEST = 16 * 1024 * 1024
 """Bytes of an answer: 10,000 devices, where an older BCM ignores the filter by host name, are 3 MB."""
+_STANDINGS = (("active", ("active_head_node_ip", "shared_head_node_ip")), ("passive", ("passive_head_node_ip",)))
 _KEEP = frozenset(("hostname", "uuid", "category", "services", "name", "managed"))
 
 ClientFactory = Callable[[bcm_client.BcmSettings], Any]
@@ -104,13 +105,13 @@ class Bcm:
     def answer(self, host: str, doubt: Callable[[Known], bool]) -> Known | Unknown:
         """What BCM says of this node.
 
-        An answer that *doubt* finds grave is only believed if no other head node that answers contradicts it: after a
-        fail-over the client may be talking to a passive head node with an old copy of BCM's data.
+        An answer that *doubt* finds grave is not taken from a passive head node, which may have an old copy of BCM's
+        data and which the client may be talking to after a fail-over.
         """
         try:
             found = interpret(self._ready().devices(host), host)
             if isinstance(found, Known) and doubt(found) and len(self._nodes) > 1:
-                return self._second_opinion(host, found, doubt)
+                return self._confirmed(host, found, doubt)
         except bcm_client.BcmConfigError as error:
             return Unknown(str(error))
         return found
@@ -150,41 +151,44 @@ class Bcm:
             self._client = self._factory(settings(self._config, nodes))
         return self._client
 
-    def _second_opinion(self, host: str, found: Known, doubt: Callable[[Known], bool]) -> Known | Unknown:
-        said: dict[str, Known] = {self.headnode or "": found}
-        for node in self._nodes:
-            if node in said:
-                continue
-            client = self._factory(settings(self._config, (node,)))
-            try:
-                other = interpret(client.devices(host), host)
-            finally:
-                client.close()
-            if isinstance(other, Known):
-                said[node] = other
-        if all(doubt(one) for one in said.values()):
+    def _confirmed(self, host: str, found: Known, doubt: Callable[[Known], bool]) -> Known | Unknown:
+        """A grave answer, if it comes from the active head node or no other one that answers contradicts it."""
+        here = self.headnode or ""
+        standing = self._standing(here)
+        if standing == "active":
             return found
-        active = self._active(tuple(said))
-        if active is not None:
-            return said[active]
-        return Unknown(f"The head nodes {' and '.join(said)} say different things about {host}.")
+        said: dict[str, Known] = {}
+        for node in self._nodes:
+            if node != here:
+                other = interpret(self._once(node, lambda client: client.devices(host)), host)
+                if isinstance(other, Known):
+                    said[node] = other
+        if standing is None and all(doubt(other) for other in said.values()):
+            return found
+        for node, other in said.items():
+            if self._standing(node) == "active":
+                return other
+        if standing == "passive":
+            return Unknown(f"{here} is the passive head node, and the active one gives no answer.")
+        return Unknown(f"The head nodes {here} and {' and '.join(said)} say different things about {host}.")
 
-    def _active(self, nodes: Sequence[str]) -> str | None:
-        """Which of these head nodes is the active one, if each that tells says the same and it is among them."""
-        addresses: set[str] = set()
-        for node in nodes:
-            client = self._factory(settings(self._config, (node,)))
-            try:
-                answer = client.rpc("cmmain", "getHeadNodeIPs")
-            finally:
-                client.close()
-            if isinstance(answer, bcm_client.RpcResult) and isinstance(answer.value, dict):
-                addresses.add(str(answer.value.get("active_head_node_ip")))
-        if len(addresses) != 1:
+    def _standing(self, node: str) -> str | None:
+        """Whether a head node is the active or the passive one, as far as it says so itself."""
+        answer = self._once(node, lambda client: client.rpc("cmmain", "getHeadNodeIPs"))
+        if not isinstance(answer, bcm_client.RpcResult) or not isinstance(answer.value, dict):
             return None
-        (address,) = addresses
-        matching = [node for node in nodes if address in _addresses(node)]
-        return matching[0] if len(matching) == 1 else None
+        own = _addresses(node)
+        for standing, keys in _STANDINGS:
+            if own & {str(answer.value.get(key) or "") for key in keys}:
+                return standing
+        return None
+
+    def _once(self, node: str, ask: Callable[[Any], Any]) -> Any:
+        client = self._factory(settings(self._config, (node,)))
+        try:
+            return ask(client)
+        finally:
+            client.close()
 
 
 def _addresses(node: str) -> set[str]:

@@ -37,8 +37,9 @@ def short_host_name() -> str:
 class Result(NamedTuple):
     """How a check ended."""
 
-    in_step: bool
+    units_in_step: bool
     acted: bool
+    file_in_step: bool
 
 
 class Monitor:
@@ -103,19 +104,19 @@ class Monitor:
             self._gone = outcome.gone
         self._count(actions, outcome)
         self._write_metrics()
-        stepped = decision.in_step(seen, actions, self.config) and outcome.problem is None
-        return Result(stepped, bool(actions.start or actions.stop))
+        stepped = decision.in_step(seen, actions, self.config)
+        return Result(stepped, bool(actions.start or actions.stop), outcome.problem is None)
 
     def check_once(self) -> bool:
         """A check, and a look at what came of it; whether the node is in step with BCM."""
         result = self.check()
+        settled = result.units_in_step
         deadline = self._clock() + SETTLE
-        while result.acted and not result.in_step and self._clock() < deadline:
+        while result.acted and not settled and self._clock() < deadline:
             time.sleep(0.2)
             units = self._unit_states()
-            if units is not None and self.state.held is not None and self._settled(units):
-                result = Result(True, False)
-        return result.in_step
+            settled = units is not None and self._settled(units)
+        return settled and result.file_in_step
 
     def leave(self) -> None:
         """Take exporters and target file away because the role monitor is stopped and was told to."""
