@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 import yaml
 
 from . import faults
-from .pki import Authority, PkiError, Subject
+from .pki import Authority, PkiError, Subject, load_certificate
 from .state import NO_MAC, State, StateError
 from .store import StateStore
 
@@ -83,6 +84,15 @@ def _parser() -> argparse.ArgumentParser:
     cmsh.add_argument("--key", help="instead of $HOME/.cm/admin.key")
     cmsh.add_argument("arguments", nargs=argparse.REMAINDER)
     cmsh.set_defaults(run=_cmsh)
+
+    probe = commands.add_parser(
+        "probe", help="try everything with a client certificate; print what is let through, as JSON"
+    )
+    probe.add_argument("--address", default="127.0.0.1", help="the head node (default %(default)s)")
+    probe.add_argument("--port", type=int, default=8081, help="its port (default %(default)s)")
+    for name, text in (("ca", "CA bundle"), ("certificate", "client certificate"), ("key", "its key")):
+        probe.add_argument(f"--{name}", type=Path, required=True, help=text)
+    probe.set_defaults(run=_probe)
 
     switch = commands.add_parser("switch", help="set switches of the state, e.g. empty_roles=null")
     _add_state(switch)
@@ -160,12 +170,17 @@ class _Issued:
 
     def __init__(self, authority: Authority, state: State) -> None:
         self._authority = authority
-        self._serial = max((int(serial) for serial in state["certificates"]), default=0)
+        self._known = state["certificates"]
+        self._serial = max((int(serial) for serial in self._known), default=0)
         self.entries: dict[str, dict[str, Any]] = {}
 
     def client(self, certificate: Path, key: Path, subject: Subject, profile: str, login: str) -> None:
-        """Make one where there is none."""
+        """Make one where there is none; one that is there is entered where the state does not have it."""
         if certificate.exists():
+            serial = str(load_certificate(certificate).serial_number)
+            if serial not in self._known:
+                self.entries[serial] = {"name": subject.common_name, "profile": profile, "system_login": login}
+                self._serial = max(self._serial, int(serial))
             return
         self._serial += 1
         # An elliptic key: a hundred nodes must not take a minute.
@@ -215,6 +230,17 @@ def _cmsh(options: argparse.Namespace) -> int:
     arguments = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
     pair = (options.certificate, options.key) if options.certificate and options.key else None
     return cmsh_main(options.state, options.tls, arguments, pair)
+
+
+def _probe(options: argparse.Namespace) -> int:
+    from .probe import let_through  # noqa: PLC0415
+
+    try:
+        found = let_through(options.address, options.port, options.ca, options.certificate, options.key)
+    except OSError as error:
+        raise UsageError(f"cannot ask {options.address}:{options.port}: {error}") from error
+    print(json.dumps(found))
+    return 0
 
 
 def _switch(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ this simulator's assumption (docs/stand_ins.md).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 SOURCED_TOKENS = frozenset(
     {
@@ -86,3 +87,11 @@ SHIPPED_PROFILES: dict[str, Profile] = {
 }
 # May be modified although shipped.
 MODIFIABLE_SHIPPED = frozenset({"admin", "readonly", "portal"})
+
+
+def shipped_profiles() -> dict[str, dict[str, Any]]:
+    """The shipped profiles in the form that the state has them."""
+    return {
+        name: {"nonuser": profile.nonuser, "tokens": list(profile.tokens), "services": list(profile.services)}
+        for name, profile in SHIPPED_PROFILES.items()
+    }

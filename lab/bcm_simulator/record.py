@@ -29,7 +29,7 @@ class Recorder:
 
     def __init__(self, log: TextIO | None = None) -> None:
         self.requests: list[Request] = []
-        self.tls_errors: list[str] = []
+        self.troubles: list[str] = []
         self._log = log
         self._lock = threading.Lock()
 
@@ -45,12 +45,13 @@ class Recorder:
             with self._lock:
                 self._print(asdict(request))
 
-    def tls_error(self, head: str, text: str) -> None:
+    def trouble(self, head: str, text: str) -> None:
+        """What went wrong outside of any request: a failed handshake, a broken file."""
         with self._lock:
             if self._log is None:
-                self.tls_errors.append(text)
+                self.troubles.append(text)
             else:
-                self._print({"head": head, "tls_error": text})
+                self._print({"head": head, "trouble": text})
 
     def _print(self, line: dict[str, object]) -> None:
         print(json.dumps(line), file=self._log, flush=True)

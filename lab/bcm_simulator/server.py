@@ -59,6 +59,7 @@ class HeadNodeServer:
         self._threads: list[threading.Thread] = []
         self._view: View | None = None
         self._stale_view: View | None = None
+        self._trouble = ""
 
     # -- life
 
@@ -84,24 +85,28 @@ class HeadNodeServer:
 
     def poke(self) -> None:
         """Look at the state and the faults now, not at the watcher's next round."""
+        trouble = ""
+        refused = False
         try:
             self._follow_state()
-            refused = self._fault_now().kind == "refuse" or self._passive_mode(self._fault_now()) == "refuse"
+            fault = self.faults.current()
+            refused = fault.kind == "refuse" or self._passive_mode(fault) == "refuse"
         except (StateError, FaultError) as error:
-            # A broken file is answered with 500 and its reason, so the listener must be there.
-            self.recorder.tls_error(self.name, str(error))
-            refused = False
+            # Requests are answered with 500 and this reason, so the listener must be there.
+            trouble = str(error)
+        if trouble and trouble != self._trouble:
+            self.recorder.trouble(self.name, trouble)
+        self._trouble = trouble
         if refused:
             self._unlisten()
         else:
             self._listen()
 
-    def _fault_now(self) -> Fault:
-        return self.faults.current()
-
     def _watch(self) -> None:
         while not self.stopping.wait(_WATCH_SECONDS):
-            self.poke()
+            # The port may be taken for a moment after a refusal; the next round tries again.
+            with contextlib.suppress(OSError):
+                self.poke()
 
     # -- state
 
@@ -177,7 +182,7 @@ class HeadNodeServer:
             wrapped.settimeout(_IDLE_SECONDS)
             _Handler(self, wrapped, peer)
         except ssl.SSLError as error:
-            self.recorder.tls_error(self.name, str(error))
+            self.recorder.trouble(self.name, str(error))
         except OSError:
             pass  # the client went away
         finally:
@@ -193,14 +198,17 @@ class HeadNodeServer:
 
     def _before_tls(self, connection: socket.socket) -> bool:
         """Faults of the connection itself; False when it is over."""
-        fault = self._fault_now()
+        try:
+            fault = self.faults.current()
+        except FaultError:
+            return True  # the request is answered with the reason
         if fault.kind == "hang" and fault.options["stage"] == "handshake":
             self.hang(connection)
             return False
         if fault.kind == "tls_abort":
             connection.settimeout(_HANDSHAKE_SECONDS)
             connection.recv(1)
-            self.recorder.tls_error(self.name, "aborted by fault tls_abort")
+            self.recorder.trouble(self.name, "aborted by fault tls_abort")
             return False
         return True
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from .profiles import SHIPPED_PROFILES, TOKENS
+from .profiles import TOKENS, shipped_profiles
 from .switches import SwitchError, with_defaults
 
 State = dict[str, Any]
@@ -144,10 +144,8 @@ def _add_implied(state: State) -> None:
         raise StateError("the state needs at least one entry under head_nodes")
     if state["active"] is None:
         state["active"] = next(iter(state["head_nodes"]))
-    for name, profile in SHIPPED_PROFILES.items():
-        state["profiles"].setdefault(
-            name, {"nonuser": profile.nonuser, "tokens": list(profile.tokens), "services": list(profile.services)}
-        )
+    for name, profile in shipped_profiles().items():
+        state["profiles"].setdefault(name, profile)
     for device in (*state["head_nodes"].values(), *state["nodes"].values()):
         if device["network"] is not None:
             state["networks"].setdefault(device["network"], _ENTITIES["networks"](""))

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from .profiles import shipped_profiles
 from .state import State, StateError, normalise
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -33,7 +34,10 @@ def parse(text: str, where: str) -> State:
 
 
 def dump(state: State, as_json: bool) -> str:
-    """The text to store: the format that the file had."""
+    """The text to store, in the format that the file had.  Profiles that are as BCM ships them are left out."""
+    shipped = shipped_profiles()
+    own = {name: profile for name, profile in state["profiles"].items() if shipped.get(name) != profile}
+    state = {**state, "profiles": own}
     if as_json:
         return json.dumps(state) + "\n"
     text: str = yaml.dump(

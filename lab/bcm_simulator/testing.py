@@ -22,6 +22,7 @@ from typing import Any
 from . import fleet
 from .faults import write as write_fault
 from .pki import Authority, Subject, common_name_of, load_certificate, profile_of
+from .probe import let_through
 from .record import Recorder, Request
 from .server import HeadNodeServer
 from .state import State, normalise
@@ -207,6 +208,10 @@ class Simulator:
         attempts = self.heads[0].server.journal.read()
         stored = sum(attempt["outcome"] == "stored" for attempt in attempts)
         return Writes(stored, len(attempts) - stored, tuple(attempts))
+
+    def let_through(self, certificate: str, key: str) -> list[str]:
+        """Everything known is tried with this certificate: the REST requests and RPC calls that answered 200."""
+        return let_through(self.host, self.port, Path(self.ca), Path(certificate), Path(key))
 
     # -- cmsh
 
