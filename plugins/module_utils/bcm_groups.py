@@ -341,24 +341,30 @@ def _add_native_groups(plan: Plan, devices: list[Device]) -> None:
 
 
 def _add_rpc_groups(plan: Plan, snapshot: Snapshot) -> None:
-    for kind, by_host in (("rack", snapshot.racks), ("image", snapshot.images)):
-        if by_host is None:
-            continue
-        members: dict[str, list[str]] = {}
-        for hostname, variables in plan.hosts.items():
-            value = by_host.get(hostname)
-            variables[f"bcm_{kind}"] = value
-            if value is not None:
-                members.setdefault(value, []).append(hostname)
-        _add_groups(plan, f"bcm_{kind}_", members)
-    if snapshot.overlays is not None:
-        members = {}
-        for hostname, variables in plan.hosts.items():
-            overlays = snapshot.overlays.get(hostname, ())
-            variables["bcm_overlays"] = list(overlays)
-            for overlay in overlays:
-                members.setdefault(overlay, []).append(hostname)
-        _add_groups(plan, "bcm_overlay_", members)
+    racks: dict[str, list[str]] = {}
+    images: dict[str, list[str]] = {}
+    overlays: dict[str, list[str]] = {}
+    for hostname, variables in plan.hosts.items():
+        if snapshot.racks is not None:
+            rack = snapshot.racks.get(hostname)
+            variables["bcm_rack"] = None if rack is None else rack.name
+            variables["bcm_rack_position"] = None if rack is None else rack.position
+            if rack is not None:
+                racks.setdefault(rack.name, []).append(hostname)
+        if snapshot.images is not None:
+            image = snapshot.images.get(hostname)
+            variables["bcm_image"] = None if image is None else image.name
+            variables["bcm_image_path"] = None if image is None else image.path
+            if image is not None:
+                images.setdefault(image.name, []).append(hostname)
+        if snapshot.overlays is not None:
+            names = snapshot.overlays.get(hostname, ())
+            variables["bcm_overlays"] = list(names)
+            for name in names:
+                overlays.setdefault(name, []).append(hostname)
+    _add_groups(plan, "bcm_rack_", racks)
+    _add_groups(plan, "bcm_image_", images)
+    _add_groups(plan, "bcm_overlay_", overlays)
 
 
 def _add_system_groups(plan: Plan, devices: list[Device], system_groups: dict[str, SystemGroup]) -> None:

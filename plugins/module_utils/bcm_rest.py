@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from .bcm_client import BcmClient, Unknown
 from .bcm_device import Device, shown
 from .bcm_roles import Overlay, effective_roles
-from .bcm_snapshot import Snapshot, SoftwareImage
+from .bcm_snapshot import Rack, Snapshot, SoftwareImage
 
 NULL_UUID = "00000000-0000-0000-0000-000000000000"
 
@@ -27,6 +27,7 @@ _KEEP = frozenset(
         "nodes",
         "parentSoftwareImage",
         "path",
+        "position",
         "priority",
         "rack",
         "rackPosition",
@@ -87,11 +88,8 @@ def _with_extras(snapshot: Snapshot, client: BcmClient, extras: Extras) -> Snaps
         if extras.images:
             changes["images"] = placed.images(categories, _by_uuid(images))
         if extras.software_images:
-            changes["software_images"] = tuple(
-                SoftwareImage(str(image["name"]), str(image.get("path") or f"/cm/images/{image['name']}"))
-                for image in sorted(images, key=lambda image: str(image.get("name")))
-                if _printable(image.get("name")) and _printable(image.get("path") or "-")
-            )
+            found = (_image(item) for item in sorted(images, key=lambda item: str(item.get("name"))))
+            changes["software_images"] = tuple(image for image in found if image is not None)
     return dataclasses.replace(snapshot, **changes)
 
 
@@ -107,6 +105,13 @@ def _objects(client: BcmClient, service: str, call: str) -> list[Object]:
 
 def _printable(value: object) -> bool:
     return isinstance(value, str) and value != "" and value.isprintable()
+
+
+def _image(item: Object) -> SoftwareImage | None:
+    """BCM keeps an image in /cm/images unless its `path` says otherwise."""
+    name = item.get("name")
+    path = item.get("path") or f"/cm/images/{name}"
+    return SoftwareImage(str(name), str(path)) if _printable(name) and _printable(path) else None
 
 
 def _by_uuid(objects: Iterable[Object]) -> dict[str, Object]:
@@ -191,24 +196,24 @@ class _Placed:
             for device, item in self._pairs
         )
 
-    def racks(self, racks: dict[str, Object]) -> dict[str, str]:
+    def racks(self, racks: dict[str, Object]) -> dict[str, Rack]:
         """The rack of each host that is in one."""
-        return self._named(racks, lambda item: _reference(item, "rackPosition", "rack"))
+        found: dict[str, Rack] = {}
+        for device, item in self._pairs:
+            name = racks.get(_reference(item, "rackPosition", "rack") or "", {}).get("name")
+            if isinstance(name, str) and _printable(name):
+                position = item["rackPosition"].get("position")
+                found[device.hostname] = Rack(name, position if isinstance(position, int) else None)
+        return found
 
-    def images(self, categories: dict[str, Object], images: dict[str, Object]) -> dict[str, str]:
+    def images(self, categories: dict[str, Object], images: dict[str, Object]) -> dict[str, SoftwareImage]:
         """The software image of each host: the device's own, else its category's."""
-
-        def image_of(item: Object) -> str | None:
+        known = {uuid: _image(item) for uuid, item in images.items()}
+        found: dict[str, SoftwareImage] = {}
+        for device, item in self._pairs:
             own = _reference(item, "softwareImageProxy", "parentSoftwareImage")
             category = categories.get(str(item.get("category")))
-            return own or _reference(category, "softwareImageProxy", "parentSoftwareImage")
-
-        return self._named(images, image_of)
-
-    def _named(self, objects: dict[str, Object], uuid_of: t.Callable[[Object], str | None]) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for device, item in self._pairs:
-            name = objects.get(uuid_of(item) or "", {}).get("name")
-            if isinstance(name, str) and _printable(name):
-                found[device.hostname] = name
+            image = known.get(own or _reference(category, "softwareImageProxy", "parentSoftwareImage") or "")
+            if image is not None:
+                found[device.hostname] = image
         return found

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 from .bcm_device import Device, devices_from_records
 
@@ -23,6 +23,14 @@ class SoftwareImage:
 
 
 @dataclass(frozen=True)
+class Rack:
+    """Where a device stands; `position` is the lowest height unit it takes, None if BCM does not say."""
+
+    name: str
+    position: int | None
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """What was read.  `overlays`, `racks` and `images` are by host name, and None where they were not asked for."""
 
@@ -30,10 +38,9 @@ class Snapshot:
     headnode: str
     problems: tuple[str, ...] = ()
     overlays: dict[str, tuple[str, ...]] | None = None
-    racks: dict[str, str] | None = None
-    images: dict[str, str] | None = None
+    racks: dict[str, Rack] | None = None
+    images: dict[str, SoftwareImage] | None = None
     software_images: tuple[SoftwareImage, ...] | None = None
-    warnings: tuple[str, ...] = field(default=(), compare=False)
 
 
 def to_cache(snapshot: Snapshot) -> dict[str, t.Any]:
@@ -45,12 +52,20 @@ def to_cache(snapshot: Snapshot) -> dict[str, t.Any]:
         "devices": [[getattr(device, column) for column in _COLUMNS] for device in snapshot.devices],
         "problems": list(snapshot.problems),
         "overlays": snapshot.overlays,
-        "racks": snapshot.racks,
-        "images": snapshot.images,
+        "racks": _by_host(snapshot.racks, lambda rack: [rack.name, rack.position]),
+        "images": _by_host(snapshot.images, lambda image: [image.name, image.path]),
         "software_images": None
         if snapshot.software_images is None
         else [[image.name, image.path] for image in snapshot.software_images],
     }
+
+
+_From = t.TypeVar("_From")
+_To = t.TypeVar("_To")
+
+
+def _by_host(values: dict[str, _From] | None, change: t.Callable[[_From], _To]) -> dict[str, _To] | None:
+    return None if values is None else {host: change(value) for host, value in values.items()}
 
 
 def from_cache(value: t.Any) -> Snapshot | None:
@@ -69,10 +84,10 @@ def from_cache(value: t.Any) -> Snapshot | None:
             devices=devices,
             headnode=str(value["headnode"]),
             problems=tuple(str(problem) for problem in value["problems"]),
-            overlays=value["overlays"] and {host: tuple(names) for host, names in value["overlays"].items()},
-            racks=value["racks"],
-            images=value["images"],
-            software_images=None if images is None else tuple(SoftwareImage(name, path) for name, path in images),
+            overlays=_by_host(value["overlays"], tuple),
+            racks=_by_host(value["racks"], lambda row: Rack(*row)),
+            images=_by_host(value["images"], lambda row: SoftwareImage(*row)),
+            software_images=None if images is None else tuple(SoftwareImage(*row) for row in images),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
