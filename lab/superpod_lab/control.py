@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from . import artifacts, image, leftovers
 from .plan import BCM_PORT, Host, hosts, hosts_file, info
-from .settings import CHECKOUT, LabError, Settings
+from .settings import CHECKOUT, MARK, LabError, Settings
 
 LABHOST = str(CHECKOUT / "lab" / "labhost")
 SIMULATOR_PATIENCE = 20.0
@@ -33,6 +33,7 @@ def up(settings: Settings, dgx: int, head_nodes: int) -> dict[str, Any]:
     """Boot the lab, or leave it as it is when it is up; returns what `info` prints."""
     members = hosts(settings.net, dgx, head_nodes)
     check_machine(settings)
+    os.environ[MARK] = str(settings.lab_id)
     with lock(settings):
         there = record(settings)
         if there is not None:
@@ -66,6 +67,7 @@ def up(settings: Settings, dgx: int, head_nodes: int) -> dict[str, Any]:
 def prepare(settings: Settings) -> None:
     """What takes long the first time, so that `up` need not: the hosts' root file system and cgroup_exporter."""
     check_machine(settings)
+    os.environ[MARK] = str(settings.lab_id)
     with lock(settings):
         image.build(settings)
         artifacts.obtain(os.environ)
@@ -89,7 +91,7 @@ def run_in_host(settings: Settings, host: str, command: list[str]) -> NoReturn:
 def labhost(settings: Settings, words: list[str]) -> NoReturn:
     """Become labhost with a command for this lab."""
     require(settings)
-    os.execve(LABHOST, [LABHOST, *words], {**os.environ, **quiet_environment(settings)})
+    os.execve(LABHOST, [LABHOST, *words], {**os.environ, **settings.environment()})
 
 
 def cmsh(settings: Settings, commands: str) -> NoReturn:
@@ -188,13 +190,6 @@ def _remove(settings: Settings) -> None:
         settings.data.rmdir()
 
 
-def quiet_environment(settings: Settings) -> dict[str, str]:
-    """labhost's environment without the mark: what the user runs in a host is no leftover."""
-    environment = settings.environment()
-    environment.pop("SUPERPOD_LAB")
-    return environment
-
-
 def _labhost(settings: Settings, *words: str) -> None:
     done = subprocess.run(
         [LABHOST, *words], env={**os.environ, **settings.environment()}, stdout=sys.stderr, check=False
@@ -207,7 +202,7 @@ def _is_up(settings: Settings, host: str) -> bool:
     command = [LABHOST, "pid", host]
     return (
         subprocess.run(
-            command, env={**os.environ, **quiet_environment(settings)}, capture_output=True, check=False
+            command, env={**os.environ, **settings.environment()}, capture_output=True, check=False
         ).returncode
         == 0
     )

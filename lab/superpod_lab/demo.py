@@ -172,6 +172,6 @@ class Demo:
         return [unit for unit, state in zip(units, states) if state == "active"]
 
     def in_host(self, host: str, *words: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, **control.quiet_environment(self.settings)}
+        environment = {**os.environ, **self.settings.environment()}
         command = [control.LABHOST, "exec", host, *words]
         return subprocess.run(command, env=environment, capture_output=capture, text=True, check=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
-# Every process that `superpod up` starts carries it, hosts excepted: `down` finds what a crash left running.
+# The environment of every process that `superpod up` starts holds it, hosts excepted: `down` finds what a crash left.
 MARK = "SUPERPOD_LAB"
 
 
@@ -87,5 +87,4 @@ class Settings:
             "LAB_STATE": str(self.state),
             "LAB_BRIDGE": self.bridge,
             "LAB_NET": self.net,
-            MARK: str(self.lab_id),
         }
