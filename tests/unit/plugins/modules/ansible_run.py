@@ -73,9 +73,11 @@ def play(directory: Path, tasks: list[Task], verbose: bool = False) -> Played:
         "ANSIBLE_NOCOLOR": "true",
     }
     program = Path(sys.executable).parent / "ansible-playbook"
+    # the Python that the modules run on, where it is not Ansible's own: a head node may have an older one
+    target = os.environ.get("SUPERPOD_TEST_TARGET_PYTHON", sys.executable)
     ended = subprocess.run(
         [
-            *[str(program), "-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"],
+            *[str(program), "-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={target}"],
             *(["-vvv"] if verbose else []),
             str(playbook),
         ],
