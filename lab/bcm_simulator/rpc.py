@@ -46,10 +46,14 @@ class _Context:
 
 @dataclass(frozen=True)
 class _Call:
-    """`token` is what the profile needs beside the service, if anything; `run` gets the arguments."""
+    """`token` is what the profile needs beside the service, if anything; `run` gets the arguments.
+
+    `cached`: the answer depends on the state alone, and 10,000 objects are not made twice.
+    """
 
     token: str | None
     run: Callable[[_Context, list[Any]], Any]
+    cached: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,22 @@ def _call(context: _Context, request: dict[str, Any], name: str) -> Answer:
     if forbidden is not None:
         return forbidden
     try:
-        value = call.run(context, _arguments(request))
+        return _run(context, request, name, call)
     except CallError as error:
         return text_answer(400, f"{name}: {error}")
-    minify = request.get("minify") is True and switches["minify"] == "drop"
-    return json_answer(_minified(value) if minify else value)
+
+
+def _run(context: _Context, request: dict[str, Any], name: str, call: _Call) -> Answer:
+    minify = request.get("minify") is True and context.state["switches"]["minify"] == "drop"
+    arguments = _arguments(request)
+    known = context.view.rpc_bodies.get((name, minify)) if call.cached and not arguments else None
+    if known is not None:
+        return Answer(200, known)
+    value = call.run(context, arguments)
+    answered = json_answer(_minified(value) if minify else value)
+    if call.cached:
+        context.view.rpc_bodies[name, minify] = answered.body
+    return answered
 
 
 def _forbidden(context: _Context, name: str, token: str | None) -> Answer | None:
@@ -263,19 +278,21 @@ def _one_text(arguments: list[Any]) -> str:
 
 _GET_DEVICE, _GET_OVERLAY = "GET_DEVICE_TOKEN", "GET_CONFIGURATION_OVERLAY_TOKEN"
 _CALLS: dict[str, _Call] = {
-    "cmdevice.getDevices": _Call(_GET_DEVICE, _devices(lambda _type: True)),
-    "cmdevice.getNodes": _Call(_GET_DEVICE, _devices(lambda kind: kind in objects.NODE_TYPES)),
-    "cmdevice.getComputeNodes": _Call(_GET_DEVICE, _devices(lambda kind: kind in objects.NODE_TYPES - {"HeadNode"})),
+    "cmdevice.getDevices": _Call(_GET_DEVICE, _devices(lambda _type: True), cached=True),
+    "cmdevice.getNodes": _Call(_GET_DEVICE, _devices(lambda kind: kind in objects.NODE_TYPES), cached=True),
+    "cmdevice.getComputeNodes": _Call(
+        _GET_DEVICE, _devices(lambda kind: kind in objects.NODE_TYPES - {"HeadNode"}), cached=True
+    ),
     "cmdevice.getNode": _Call(_GET_DEVICE, _device),
     "cmdevice.getDevice": _Call(_GET_DEVICE, _device),
-    "cmdevice.getCategories": _Call("GET_CATEGORY_TOKEN", _every("categories", objects.category_object)),
-    "cmdevice.getConfigurationOverlays": _Call(_GET_OVERLAY, _every("overlays", objects.overlay_object)),
-    "cmpart.getRacks": _Call("GET_RACK_TOKEN", _every("racks", objects.rack_object)),
+    "cmdevice.getCategories": _Call("GET_CATEGORY_TOKEN", _every("categories", objects.category_object), cached=True),
+    "cmdevice.getConfigurationOverlays": _Call(_GET_OVERLAY, _every("overlays", objects.overlay_object), cached=True),
+    "cmpart.getRacks": _Call("GET_RACK_TOKEN", _every("racks", objects.rack_object), cached=True),
     "cmpart.getRacksByUuids": _Call("GET_RACK_TOKEN", _by_uuids("racks", objects.rack_object)),
     "cmpart.getSoftwareImages": _Call(
-        "GET_SOFTWARE_IMAGE_TOKEN", _every("software_images", objects.software_image_object)
+        "GET_SOFTWARE_IMAGE_TOKEN", _every("software_images", objects.software_image_object), cached=True
     ),
-    "cmnet.getNetworks": _Call("GET_NETWORK_TOKEN", _every("networks", objects.network_object)),
+    "cmnet.getNetworks": _Call("GET_NETWORK_TOKEN", _every("networks", objects.network_object), cached=True),
     "cmnet.getNetworksByUuids": _Call("GET_NETWORK_TOKEN", _by_uuids("networks", objects.network_object)),
     "cmmain.getVersion": _Call(None, _version),
     "cmmain.getHeadNodeIPs": _Call(None, _head_node_ips),

@@ -19,6 +19,8 @@ class View:
     def __init__(self, state: State) -> None:
         self.state = state
         self.roles = RoleIndex(state)
+        # Serialised JSON-RPC answers by call and minify.
+        self.rpc_bodies: dict[tuple[str, bool], bytes] = {}
         self._devices: list[Record] | None = None
         self._device_body: bytes | None = None
         self._category_body: bytes | None = None

@@ -255,3 +255,12 @@ def test_events_of_every_kind_of_change() -> None:
         "ConfigurationOverlay": (0, 1),
     }
     assert changed_entities(after, after) == []
+
+
+def test_answers_are_made_once_per_state_and_never_stale(sim: Simulator) -> None:
+    first = call(sim, "cmdevice.getNodes").body
+    assert call(sim, "cmdevice.getNodes").body == first
+    assert call(sim, "cmdevice.getNodes", minify=True).body != first
+    assert call(sim, "cmdevice.getNodes", profile="node").status == 635
+    sim.assign("dgx-01", "monitoring")
+    assert by_name(call(sim, "cmdevice.getNodes"))["dgx-01"]["roles"][0]["name"] == "monitoring"
