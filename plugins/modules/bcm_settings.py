@@ -311,7 +311,9 @@ def as_text(values: Mapping[str, str]) -> str:
     result = []
     for name, value in values.items():
         lines = lines_of(value)
-        result += [f"{name}: {value.strip()}"] if len(lines) < 2 else [f"{name}:", *[f"  {line}" for line in lines]]
+        result += (
+            [f"{name}: {value.strip()}".rstrip()] if len(lines) < 2 else [f"{name}:", *[f"  {line}" for line in lines]]
+        )
     return "".join(f"{line}\n" for line in result)
 
 
