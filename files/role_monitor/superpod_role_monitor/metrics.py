@@ -98,7 +98,7 @@ def render(metrics: Iterable[Family]) -> bytes:
         lines += [f"# HELP {name} {_escape(family.help)}", f"# TYPE {name} {family.kind}"]
         for value, labels in family.samples:
             inner = ",".join(f'{key}="{_escape(text, quote=True)}"' for key, text in sorted(labels.items()))
-            lines.append(f"{name}{{{inner}}} {float(value)!r}" if inner else f"{name} {float(value)!r}")
+            lines.append(f"{name}{{{inner}}} {_number(value)}")
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -115,6 +115,15 @@ def write(directory: str, instance: str, facts: Facts) -> None:
 def remove(directory: str, instance: str) -> None:
     """Remove them, so that a stopped monitor is not taken for one that has nothing new to say.  Raises OSError."""
     atomic_file.remove(path(directory, instance))
+
+
+def _number(value: float) -> str:
+    """A number as the library writes it: with an exponent from 1,000,000 on, as Go does."""
+    text = repr(float(value))
+    whole, _point, fraction = text.partition(".")
+    if value > 0 and len(whole) > 6:
+        return f"{whole[0]}.{whole[1:]}{fraction}".rstrip("0.") + f"e+0{len(whole) - 1}"
+    return text
 
 
 def _escape(text: str, quote: bool = False) -> str:
