@@ -311,9 +311,10 @@ def as_text(values: Mapping[str, str]) -> str:
     result = []
     for name, value in values.items():
         lines = lines_of(value)
-        result += (
-            [f"{name}: {value.strip()}".rstrip()] if len(lines) < 2 else [f"{name}:", *[f"  {line}" for line in lines]]
-        )
+        if len(lines) > 1:
+            result += [f"{name}:", *[f"  {line}" for line in lines]]
+        else:
+            result.append(f"{name}: {value.strip()}".rstrip())
     return "".join(f"{line}\n" for line in result)
 
 

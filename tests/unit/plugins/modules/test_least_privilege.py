@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import requests
 from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_client import BcmClient, BcmSettings, Devices
-from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import Cmsh
 from ansible_collections.superpod.monitoring.plugins.modules.bcm_certificate import run
 from bcm_simulator.rest import KNOWN_ENDPOINTS
 from bcm_simulator.rpc import CALL_NAMES
 from bcm_simulator.testing import Simulator
+from unit.plugins.modules.in_process import run_in_process
 from unit.plugins.modules.test_bcm_certificate import Module, options
 
 # Of the device token's own: which nodes are up; and what anybody may know: BCM's version.
@@ -50,7 +50,9 @@ def sim() -> t.Iterator[Simulator]:
     # what the switches leave open is closed: a node's profile and the shipped readonly may not stand in for ours
     with Simulator() as simulator:
         simulator.switch(readonly_profile_reads_devices=False)
-        yield simulator
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            run_in_process(monkeypatch, simulator)
+            yield simulator
 
 
 @pytest.fixture(scope="module")
@@ -137,10 +139,7 @@ def test_nothing_with_cmsh(sim: Simulator, pair: Pair, directory: Path, commands
 
 
 def test_cmsh_knows_the_profile(sim: Simulator, pair: Pair) -> None:
-    shown = Cmsh(sim.cmsh_path, certificate=pair.certificate, private_key=pair.private_key).run(
-        [("main", "showprofile")]
-    )
-    assert shown.stdout.strip() == "superpod-devices-ro"
+    assert cmsh(sim, pair, "main showprofile").strip() == "superpod-devices-ro"
 
 
 def test_without_the_token_not_even_devices(sim: Simulator, directory: Path) -> None:
