@@ -252,11 +252,9 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 from ..module_utils.bcm_client import BcmClient, BcmConfigError, BcmSettings, Unknown
-from ..module_utils.bcm_cmsh import cmsh_snapshot
 from ..module_utils.bcm_groups import Plan, StrictDevicesError, parse_filters, parse_system_groups, plan_inventory
 from ..module_utils.bcm_rest import Extras, rest_snapshot
 from ..module_utils.bcm_snapshot import Snapshot, from_cache, to_cache
-from ..module_utils.cmsh import Cmsh, CmshError
 
 try:
     from ansible.template import trust_as_template  # noqa: F401 - core 2.19 and newer: strings are data by default
@@ -299,7 +297,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         try:
             config = self._read_config_data(path)
         except AnsibleError as error:
-            raise AnsibleParserError(" ".join(str(error).split())) from None
+            line = yaml_line(error)
+            where = f" at line {line}" if line else ""
+            raise AnsibleParserError(f"{path} cannot be read{where}: {one_line(error, path)}") from None
         except (AttributeError, TypeError):
             raise AnsibleParserError(f"{path} must be a mapping that begins with plugin: {self.NAME}.") from None
         known = self.option_definitions
@@ -388,8 +388,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _cached(self, key: str, asked: dict[str, t.Any]) -> tuple[Snapshot, float] | None:
         try:
             entry = self._cache.get(key)
-        except AnsibleError as error:
-            self.display.warning(f"The cached answer cannot be used: {error}")
+        except Exception as error:  # noqa: BLE001 - cache plugins raise what their storage raises
+            self.display.warning(f"The cached answer cannot be used: {' '.join(str(error).split())}")
             return None
         if not isinstance(entry, dict) or entry.get("asked") != asked or not isinstance(entry.get("time"), float):
             return None
@@ -419,6 +419,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             client.close()
 
     def _ask_cmsh(self) -> Snapshot | Unknown:
+        from ..module_utils.bcm_cmsh import cmsh_snapshot  # noqa: PLC0415 - few need it
+        from ..module_utils.cmsh import Cmsh, CmshError  # noqa: PLC0415
+
         try:
             runner = Cmsh(self.get_option("cmsh"), timeout=self.get_option("timeout"))
         except CmshError as error:
@@ -459,6 +462,23 @@ def default_certificate() -> tuple[str | None, str | None]:
         if os.path.exists(certificate) and os.path.exists(key):
             return certificate, key
     raise BcmConfigError("set certificate and private_key, or username and password; there is none in ~/.cm.")
+
+
+def yaml_line(error: BaseException) -> int | None:
+    """The line, from 1, at which a YAML parser gave up, if that is what went wrong."""
+    cause: t.Any = error
+    while cause is not None:
+        mark = getattr(cause, "problem_mark", None)
+        if mark is not None:
+            return int(mark.line) + 1
+        cause = getattr(cause, "orig_exc", None) or cause.__cause__ or cause.__context__
+    return None
+
+
+def one_line(error: BaseException, path: str) -> str:
+    """What Ansible says of a file, without the file's name again and without the excerpt that some releases add."""
+    text = " ".join(str(error).split("The error appears to be in")[0].split())
+    return text.replace(path, "the file")
 
 
 def as_data(value: t.Any) -> t.Any:

@@ -115,7 +115,7 @@ def cmsh_snapshot(runner: Runner, software_images: bool = False) -> Snapshot | U
 
 def _list(runner: Runner, mode: str, fields: dict[str, int]) -> list[dict[str, str]]:
     layout = Verbatim(",".join(f"{field}:{width}" for field, width in fields.items()))
-    return _read(runner, [(mode,), ("list", "-f", layout)], lambda text: parse_table(text, list(fields)))
+    return _read(runner, [(mode,), ("list", Verbatim("-f"), layout)], lambda text: parse_table(text, list(fields)))
 
 
 _Parsed = t.TypeVar("_Parsed")
