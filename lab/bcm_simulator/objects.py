@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .exclude_lists import EXCLUDE_LISTS
 from .state import NO_MAC, NULL_UUID, State, entity_uuid
 
 Entity = dict[str, Any]
@@ -301,7 +302,7 @@ def category_object(state: State, name: str) -> Entity:
     }
     result["roles"] = [role_object(f"category/{name}", role) for role in category["roles"]]
     for text, key in TEXT_KEYS.items():
-        result[key] = category["properties"].get(text, "")
+        result[key] = category["properties"].get(text, EXCLUDE_LISTS.get(text, ""))
     return result
 
 

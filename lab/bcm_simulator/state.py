@@ -22,14 +22,6 @@ CATEGORY_PRIORITY = 250
 NODE_PRIORITY = 750
 _NAMESPACE = uuid.UUID("6f0b4c52-5a0e-4a57-9d9e-2c3b1f8e7a10")
 
-EXCLUDE_LISTS = (
-    "excludelistfullinstall",
-    "excludelistsyncinstall",
-    "excludelistupdate",
-    "excludelistgrab",
-    "excludelistgrabnew",
-)
-
 
 class StateError(ValueError):
     """The state file or an edit of it is wrong; the text says what to change."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..exclude_lists import EXCLUDE_LISTS
 from ..objects import TEXT_KEYS, role_type
 from ..roles import RoleIndex
 from ..state import State
@@ -82,7 +83,7 @@ _LONG_TITLES = {
     "initializescript": "Initialize script",
     "finalizescript": "Finalize script",
 }
-_LONG = tuple(Property(name, _LONG_TITLES[name], "long") for name in TEXT_KEYS)
+_LONG = tuple(Property(name, _LONG_TITLES[name], "long", default=EXCLUDE_LISTS.get(name, "")) for name in TEXT_KEYS)
 
 DEVICE = Schema(
     mode="device",

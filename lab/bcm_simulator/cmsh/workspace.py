@@ -15,7 +15,7 @@ from ..roles import RoleIndex
 from ..state import CATEGORY_PRIORITY, NODE_PRIORITY, State, StateError
 from ..store import StateStore
 from .errors import CmshError, CommitRefusedError
-from .schema import DEVICE, OVERLAY, PROFILE, ROLE, WLM_ROLES, Entity, Property, Schema
+from .schema import CATEGORY, DEVICE, OVERLAY, PROFILE, ROLE, WLM_ROLES, Entity, Property, Schema
 
 _TRUE = frozenset({"yes", "1", "on", "true"})
 _FALSE = frozenset({"no", "0", "off", "false"})
@@ -254,8 +254,9 @@ def _inherited(workspace: Workspace, name: str, entity: Entity, item: Property) 
     category = workspace.entity("categories", entity["category"])
     if item.name == "softwareimage":
         return category["image"], True
-    defaults = {"installmode": "AUTO", "bootloader": "syslinux", "bootloaderprotocol": "HTTP"}
-    return category["properties"].get(item.name, defaults.get(item.name, "")), True
+    origin = CATEGORY.property(item.name)
+    default = "" if origin is None else origin.default
+    return category["properties"].get(item.name, default), True
 
 
 def write_value(workspace: Workspace, schema: Schema, name: str, item: Property, value: Any) -> None:

@@ -17,7 +17,7 @@ from bcm_simulator.cmsh.nodelist import expand
 from bcm_simulator.cmsh.words import parse
 from bcm_simulator.pki import load_certificate, profile_of
 from bcm_simulator.testing import Simulator
-from simulator_client import ask
+from simulator_client import ask, call
 
 Run = Callable[..., Any]
 
@@ -217,6 +217,43 @@ def test_texts_from_files_by_switch(sim: Simulator, cmsh: Run, tmp_path: Path) -
     sim.switch(cmsh_text_from_file="editor", cmsh_editor="fails")
     assert cmsh(command).lines == ["excludelistgrab: the editor failed", f"{tmp_path}/list"]
     assert cmsh('category; use dgx-h200; set excludelistgrab "- /z"; commit; get excludelistgrab').lines == ["- /z"]
+
+
+def test_exclude_lists_are_those_of_bcm_until_somebody_sets_them(sim: Simulator, cmsh: Run) -> None:
+    shown = cmsh("category; get dgx-h200 excludelistupdate")
+    assert "- /cm/local/apps/cmd/etc/*" in shown.lines
+    assert "no-new-files: - /cm/shared/*" in shown.lines
+    assert not [line for line in shown.lines if "prometheus" in line or "/etc/ssh" in line]
+    assert cmsh("device; get dgx-01 excludelistupdate").out == shown.out.removesuffix("\n") + " (default)\n"
+    category = call(sim, "cmdevice.getCategories").json[0]
+    assert category["excludeListUpdate"] + "\n" == shown.out
+    assert cmsh("category; use dgx-h200; clear excludelistupdate; commit; get excludelistupdate").out == "\n"
+
+
+def test_an_interactive_session(
+    sim: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts = []
+    typed = iter(["device", "use dgx-01", "set notes x", "reboot", "get colour", "refresh", "roles", "quit"])
+
+    def type_next(prompt: str) -> str:
+        prompts.append(prompt)
+        return next(typed)
+
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    monkeypatch.setattr("builtins.input", type_next)
+    assert cmsh_main(sim.store.path, sim.directory, ["-n"], sim.certificate("admin")) == 0
+    assert prompts[:4] == [
+        "[bcm-head-01]% ",
+        "[bcm-head-01->device]% ",
+        "[bcm-head-01->device[dgx-01]]% ",
+        "[bcm-head-01->device[dgx-01]*]% ",
+    ]
+    assert prompts[6:] == ["[bcm-head-01->device[dgx-01]]% ", "[bcm-head-01->device[dgx-01]->roles]% "]
+    captured = capsys.readouterr()
+    assert ("'reboot'" in captured.err, "'colour'" in captured.out) == (True, True)
 
 
 @pytest.mark.parametrize("command", ["set excludelistgrab", "set excludelistgrab /etc/hostname"])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -182,7 +183,8 @@ def test_show(cmsh: Callable[..., Any]) -> None:
     header, dashes, *rows = cmsh("category; show default").lines
     assert header.split() == ["Parameter", "Value"]
     shown = {row[:32].strip(): row[33:] for row in rows}
-    assert shown["Exclude list grab"] == "<0B>"
+    assert shown["Finalize script"] == "<0B>"
+    assert re.fullmatch(r"<\d{3}B>", shown["Exclude list grab"])
     assert shown["Roles"] == "<submode>"
     assert shown["Software image"] == "default-image"
     assert dashes.split() == ["-" * 32, "-" * 48]
