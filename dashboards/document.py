@@ -50,9 +50,17 @@ class Panel:
     @property
     def headings(self) -> dict[str, str]:
         """Of a table: field -> the heading it is shown under."""
+        return dict(self._organize().get("renameByName", {}))
+
+    @property
+    def hidden(self) -> set[str]:
+        """Of a table: the fields that are not shown."""
+        return {field for field, hidden in self._organize().get("excludeByName", {}).items() if hidden}
+
+    def _organize(self) -> dict[str, Any]:
         for transformation in self.raw.get("transformations") or []:
             if transformation["id"] == "organize":
-                return dict(transformation["options"]["renameByName"])
+                return dict(transformation["options"])
         return {}
 
 

@@ -72,7 +72,8 @@ def _summary(result: build.Dashboard) -> build.Dashboard:
                     Column("share", "Share of the GPU", unit=parts.RATIO),
                 ],
                 Query(
-                    f"job_gpu:utilization:ratio{{{NODE}}} * on (cluster, jobid) group_left (user) job:user:info",
+                    "max by (hostname, gpu, jobid, user) ("
+                    f"job_gpu:utilization:ratio{{{NODE}}} * on (cluster, jobid) group_left (user) job:user:info)",
                     "utilisation",
                 ),
                 Query(f"sum by (hostname, gpu, jobid) (job_gpu:memory_used:bytes{{{NODE}}})", "memory"),

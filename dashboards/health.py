@@ -81,6 +81,7 @@ def _summary(result: build.Dashboard) -> build.Dashboard:
                 parts.NUMBER,
                 Query("sum(increase(prometheus_rule_evaluation_failures_total[$__range]))"),
                 thresholds=BAD_FROM_ONE,
+                decimals=0,
             )
         )
         .with_panel(

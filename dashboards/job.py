@@ -17,7 +17,9 @@ JOB_NODE = f'{JOB}, hostname=~"$node"'
 WHOLE_JOB = f'{JOB_NODE}, step="", task=""'
 NODE = 'cluster="$cluster", hostname=~"$node"'
 
-GOOD_USE = Steps(parts.RED, ((0.15, parts.YELLOW), (0.5, parts.GREEN)))
+# where jobstats, too, changes colour
+CPU_USE = Steps(parts.RED, ((0.65, parts.YELLOW), (0.8, parts.GREEN)))
+GPU_USE = Steps(parts.RED, ((0.15, parts.YELLOW), (0.25, parts.GREEN)))
 
 
 def dashboard() -> model.Dashboard:
@@ -73,7 +75,7 @@ def _summary(result: build.Dashboard) -> build.Dashboard:
                 parts.RATIO,
                 Query(f"avg_over_time(job:cpu_utilization:ratio{{{JOB}}}[$__range])"),
                 description="Cores used / cores given, on the average of the time shown.",
-                thresholds=GOOD_USE,
+                thresholds=CPU_USE,
             )
         )
         .with_panel(
@@ -101,7 +103,7 @@ def _summary(result: build.Dashboard) -> build.Dashboard:
                 parts.RATIO,
                 Query(f"avg_over_time(job:gpu_utilization:ratio{{{JOB}}}[$__range])"),
                 description="Average of all the job's GPUs over the time shown.",
-                thresholds=GOOD_USE,
+                thresholds=GPU_USE,
             )
         )
         .with_panel(

@@ -157,6 +157,10 @@ def _columns(panel: Panel, labels: set[str]) -> Iterator[tuple[str, str]]:
     for field in panel.headings:
         if field not in labels | values:
             yield "column", f"no query has the label {field}, which a column shows"
+    several = len(panel.targets) > 1
+    fields = {f"Value #{target.ref}" if several else "Value" for target in panel.targets} | labels | {"Time"}
+    for field in sorted(fields - panel.headings.keys() - panel.hidden):
+        yield "column", f"{field} would be shown without having been asked for"
     for url in panel.links:
         for name in _DATA_FIELD.findall(url):
             if name not in panel.headings.values():

@@ -269,8 +269,8 @@ def rows(
 ) -> table.Panel:
     """A table: the queries' labels and values, merged where their common labels agree.
 
-    A column whose *field* is a query's legend shows that query's value; all other fields are labels. What is not among
-    *columns* is hidden.
+    A column whose *field* is a query's legend shows that query's value; all other fields are labels. Times, and values
+    that are not among *columns*, are hidden; the queries must not have other labels than those of *columns*.
     """
     fields = {asked.legend: f"Value #{ref}" if len(queries) > 1 else "Value" for ref, asked in _refs(queries)}
     shown = {fields.get(column.field, column.field): column for column in columns}

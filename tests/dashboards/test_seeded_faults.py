@@ -50,6 +50,9 @@ FAULTS = {
     ),
     "label in a legend": Fault("legend", "superpod-fleet", "{{user}} ({{cluster}})", "{{username}} ({{cluster}})", {}),
     "label in a table": Fault("column", "superpod-node", '"jobid": "Job"', '"job_id": "Job"'),
+    "label that no column shows": Fault(
+        "column", "superpod-gpu", "max by (hostname, gpu, jobid, user)", "max by (cluster, hostname, gpu, jobid, user)"
+    ),
     "label in a link": Fault("link", "superpod-fleet", "${__field.labels.hostname}", "${__field.labels.node}", {}),
     "column in a link": Fault("link", "superpod-fleet", "${__data.fields.Cluster}", "${__data.fields.cluster}", {}),
     # variables
