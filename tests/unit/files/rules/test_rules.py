@@ -37,8 +37,9 @@ def run(*arguments: object) -> tuple[int, str]:
 
 
 def test_promtool_check_rules() -> None:
-    returncode, output = run("check", "rules", "--lint-fatal", *sorted(RULES.glob("*.yml")))
+    returncode, output = run("check", "rules", *sorted(RULES.glob("*.yml")))
     assert returncode == 0, output
+    assert "duplicate" not in output
 
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.name)
