@@ -51,6 +51,7 @@ SWITCHES: dict[str, Switch] = {
         ("works", "editor", "literal"), "set <text property> /path loads the file, opens an editor, or takes the path"
     ),
     "cmsh_editor": Switch(("hangs", "fails"), "an editor that opens waits for a person, or ends with an error"),
+    "cmsh_trailing_spaces": Switch((False, True), "the last column of a table is padded like the others"),
     "cmsh_list_values": Switch(("lines", "line"), "get of a list property: one value a line, or all on one line"),
     "cmsh_certificate_first_call": Switch(
         ("writes", "request_only"), "createcertificate's first call writes the files"

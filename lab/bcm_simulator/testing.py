@@ -8,6 +8,8 @@ with Simulator(state) as sim:
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shlex
 import socket
@@ -113,22 +115,39 @@ class Simulator:
     def _start_heads(self) -> None:
         names = list(self._given["head_nodes"])
         addresses = [f"127.0.0.{number}" for number in range(1, len(names) + 1)]
-        port = _free_port(addresses)
-        switches = self._given["switches"]
         for name, address in zip(names, addresses):
-            tls = self.directory / "heads" / name
-            tls.mkdir(parents=True)
-            self._authority.store(tls, with_key=False)
-            # An elliptic key unless a switch asks for a weak one: making RSA keys would be most of a test's time.
-            kind = "rsa1024" if switches["server_key"] == "rsa1024" else "ec"
-            alternative = ["master", "localhost", address, self._given["head_nodes"][name]["ip"]]
-            pair = self._authority.server(name, alternative, switches["server_aki"], switches["server_san"], kind)
-            pair.write(tls / "cert.pem", tls / "cert.key")
-            faults = tls / "faults.yml"
-            server = HeadNodeServer(name, (address, port), self.store, tls, faults=faults, recorder=self.recorder)
-            self.heads.append(Head(self, name, server, faults))
-        for head in self.heads:
-            head.start()
+            self._make_tls(name, address)
+        while True:
+            # Another process may take the port between the choice and its use.
+            port = _free_port(addresses)
+            self.heads = [self._head(name, address, port) for name, address in zip(names, addresses)]
+            try:
+                for head in self.heads:
+                    head.start()
+            except OSError as error:
+                for head in self.heads:
+                    head.stop()
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return
+
+    def _make_tls(self, name: str, address: str) -> None:
+        tls = self.directory / "heads" / name
+        tls.mkdir(parents=True)
+        self._authority.store(tls, with_key=False)
+        switches = self._given["switches"]
+        # An elliptic key unless a switch asks for a weak one: making RSA keys would be most of a test's time.
+        kind = "rsa1024" if switches["server_key"] == "rsa1024" else "ec"
+        alternative = ["master", "localhost", address, self._given["head_nodes"][name]["ip"]]
+        pair = self._authority.server(name, alternative, switches["server_aki"], switches["server_san"], kind)
+        pair.write(tls / "cert.pem", tls / "cert.key")
+
+    def _head(self, name: str, address: str, port: int) -> Head:
+        tls = self.directory / "heads" / name
+        faults = tls / "faults.yml"
+        server = HeadNodeServer(name, (address, port), self.store, tls, faults=faults, recorder=self.recorder)
+        return Head(self, name, server, faults)
 
     # -- where it is
 
@@ -257,15 +276,14 @@ def _shared_authority() -> Authority:
 
 
 def _free_port(addresses: list[str]) -> int:
+    """A port that is free on all the addresses now."""
     while True:
         with socket.create_server((addresses[0], 0)) as first:
             port = int(first.getsockname()[1])
-        try:
+        with contextlib.suppress(OSError):
             for address in addresses:
                 socket.create_server((address, port)).close()
-        except OSError:
-            continue
-        return port
+            return port
 
 
 def _device(state: State, name: str) -> dict[str, Any]:

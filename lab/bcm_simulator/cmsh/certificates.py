@@ -153,7 +153,7 @@ def list_certificates(state: State) -> list[str]:
         rows.append(
             (serial, revoked, _time_left(entry["not_after"]), entry["profile"], entry["system_login"], entry["name"])
         )
-    return render(columns, rows)
+    return render(columns, rows, trailing=state["switches"]["cmsh_trailing_spaces"])
 
 
 def _time_left(not_after: str | None) -> str:

@@ -32,15 +32,18 @@ class Column:
         return max(self.least, min(longest, self.most))
 
 
-def render(columns: Sequence[Column], rows: Sequence[Sequence[str]], delimiter: str = " ") -> list[str]:
-    """The lines of a table.  Nothing trails the last column: the manual's samples show nothing there."""
+def render(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], delimiter: str = " ", *, trailing: bool = False
+) -> list[str]:
+    """The lines of a table.  `trailing`: the last column is padded too; the manual's samples show nothing there."""
     widths = [column.width([row[number] for row in rows]) for number, column in enumerate(columns)]
 
     def line(cells: Sequence[str]) -> str:
         padded = [
             (cell[:width] if column.cut else cell).ljust(width) for cell, width, column in zip(cells, widths, columns)
         ]
-        return delimiter.join(padded).rstrip()
+        text = delimiter.join(padded)
+        return text if trailing else text.rstrip()
 
     header = line([column.header for column in columns])
     return [header, delimiter.join("-" * width for width in widths), *(line(row) for row in rows)]

@@ -226,7 +226,8 @@ def _cell(item: Property, value: Any) -> str:
 
 
 def _print_table(shell: Shell, columns: Sequence[Column], rows: Sequence[Sequence[str]], delimiter: str = " ") -> None:
-    for line in render(columns, rows, delimiter):
+    trailing = shell.state["switches"]["cmsh_trailing_spaces"]
+    for line in render(columns, rows, delimiter, trailing=trailing):
         shell.output(line)
 
 

@@ -57,6 +57,17 @@ def test_list_with_fields(cmsh: Callable[..., Any]) -> None:
     ]
 
 
+def test_trailing_spaces_by_switch(sim: Simulator, cmsh: Callable[..., Any]) -> None:
+    sim.switch(cmsh_trailing_spaces=True)
+    assert cmsh("device; list -f hostname:14,ip:16").lines == [
+        "hostname (key) ip              ",
+        "-------------- ----------------",
+        "head           10.141.255.254  ",
+        "node001        10.141.0.1      ",
+        "node002        10.141.0.2      ",
+    ]
+
+
 def test_headers_and_cells_are_cut(cmsh: Callable[..., Any]) -> None:
     assert cmsh("device; list -f hostname:10,mac:4").lines[:3] == [
         "hostname ( mac",
