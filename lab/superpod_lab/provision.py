@@ -151,5 +151,5 @@ def fake_nvml(settings: Settings) -> Path:
         ["make", "-s", "-C", str(source), "install", f"DESTDIR={target}"], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise LabError(f"The stub of NVML could not be built: {done.stderr.strip().splitlines()[-1:]}")
+        raise LabError(f"The stub of NVML could not be built: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
     return target
