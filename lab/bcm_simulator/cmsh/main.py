@@ -20,8 +20,9 @@ from ..state import State
 from ..store import StateStore
 from .certificates import Issuer
 from .errors import CmshError, CommitRefusedError, NotSimulatedError
+from .printing import print_refusal
 from .shell import QuitShell, Shell
-from .verbs import VERBS, print_refusal
+from .verbs import VERBS
 from .words import parse
 from .workspace import Workspace
 
