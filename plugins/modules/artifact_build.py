@@ -219,7 +219,7 @@ def fetch(params: dict[str, t.Any], known: tuple[Artifact, ...], go: Go) -> tupl
     if expected is None and not params["accept_checksum"]:
         raise Failure(
             f"{asked} has the hash {found}, and there is none to compare it with; give the one that you trust as sum, "
-            "or accept this one once",
+            "or accept this one once (accept_checksum; in the playbook superpod_accept_checksums)",
             "no_checksum",
             sum=found,
             module_version=module["Version"],

@@ -156,7 +156,7 @@ def expected_checksum(params: dict[str, t.Any], known: Artifact | None) -> tuple
         return None, "accepted"
     raise Failure(
         f"There is no checksum for {params['name']} {params['version']} {params['arch']}; give the one that its "
-        "authors publish, or accept the file once as it comes",
+        "authors publish, or accept the file once as it comes (accept_checksum; in the playbook superpod_accept_checksums)",
         "no_checksum",
     )
 
