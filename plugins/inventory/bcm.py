@@ -434,7 +434,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """Past the inventory's own methods, which look every name up again: at 10,000 hosts that is a second."""
         hosts = {}
         for name, variables in plan.hosts.items():
-            self.inventory.add_host(name)
+            # The name too: as inventory_hostname it is a variable.
+            self.inventory.add_host(as_data(name))
             hosts[name] = host = self.inventory.get_host(name)
             for variable, value in variables.items():
                 host.set_variable(variable, as_data(value))

@@ -45,7 +45,7 @@ def parse_table(text: str, fields: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a `list -f` table as texts without padding, by the widths of its dashes.
 
     The columns may be separated by a space or, where somebody set one, by a delimiter.  Raises ValueError if there is
-    no such table, or for a cell that fills its column and so may have been cut.
+    no such table.
     """
     lines = text.splitlines()
     at = next((number for number, line in enumerate(lines) if number and _RULE.fullmatch(line.strip())), None)
@@ -61,11 +61,7 @@ def parse_table(text: str, fields: Sequence[str]) -> list[dict[str, str]]:
     for line in lines[at + 1 :]:
         if not line.strip():
             break
-        cells = [line[start:end] for start, end in columns]
-        for field, cell, (start, end) in zip(fields, cells, columns):
-            if len(cell.rstrip()) == end - start:
-                raise ValueError(f"the {field} {shown(cell)} may be cut, its column is only {end - start} wide")
-        rows.append(dict(zip(fields, (cell.strip() for cell in cells))))
+        rows.append({field: line[start:end].strip() for field, (start, end) in zip(fields, columns)})
     return rows
 
 
@@ -113,9 +109,17 @@ def cmsh_snapshot(runner: Runner, software_images: bool = False) -> Snapshot | U
     return Snapshot(devices=devices, headnode=socket.gethostname(), problems=problems, software_images=images)
 
 
-def _list(runner: Runner, mode: str, fields: dict[str, int]) -> list[dict[str, str]]:
-    layout = Verbatim(",".join(f"{field}:{width}" for field, width in fields.items()))
-    return _read(runner, [(mode,), ("list", Verbatim("-f"), layout)], lambda text: parse_table(text, list(fields)))
+def _list(runner: Runner, mode: str, widths: dict[str, int]) -> list[dict[str, str]]:
+    def parse(text: str) -> list[dict[str, str]]:
+        rows = parse_table(text, list(widths))
+        for row in rows:
+            for field, cell in row.items():
+                if len(cell) >= widths[field]:
+                    raise ValueError(f"the {field} {shown(cell)} may be cut, it fills its {widths[field]} characters")
+        return rows
+
+    layout = Verbatim(",".join(f"{field}:{width}" for field, width in widths.items()))
+    return _read(runner, [(mode,), ("list", Verbatim("-f"), layout)], parse)
 
 
 _Parsed = t.TypeVar("_Parsed")
