@@ -120,6 +120,7 @@ failure:
 
 import os
 import typing as t
+from urllib.error import HTTPError
 from urllib.parse import urlsplit, urlunsplit
 
 from ansible.module_utils.basic import AnsibleModule
@@ -156,7 +157,8 @@ def expected_checksum(params: dict[str, t.Any], known: Artifact | None) -> tuple
         return None, "accepted"
     raise Failure(
         f"There is no checksum for {params['name']} {params['version']} {params['arch']}; give the one that its "
-        "authors publish, or accept the file once as it comes (accept_checksum; in the playbook superpod_accept_checksums)",
+        "authors publish, or accept the file once as it comes (accept_checksum; in the playbook "
+        "superpod_accept_checksums)",
         "no_checksum",
     )
 
@@ -181,6 +183,8 @@ def download(params: dict[str, t.Any], path: str) -> None:
             if announced and int(announced) != file.tell():
                 raise ValueError(f"it broke off after {file.tell()} of {announced} bytes")
     except Exception as error:  # noqa: BLE001 - whatever any of the protocols raises
+        if isinstance(error, HTTPError):
+            error.close()
         raise Failure(f"{without_secret(url)} could not be downloaded: {error}", "download") from None
 
 
