@@ -44,7 +44,8 @@ def _summary(result: build.Dashboard) -> build.Dashboard:
             number(
                 "Alerts firing",
                 parts.NUMBER,
-                Query(f'count(ALERTS{{{FLEET}, alertstate="firing"}}) or vector(0)'),
+                Query(f'count(ALERTS{{{FLEET}, alertstate="firing"}})'),
+                if_empty="0",
                 thresholds=Steps(parts.GREEN, ((1, parts.YELLOW),)),
             )
         )

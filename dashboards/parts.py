@@ -190,9 +190,10 @@ def number(
     thresholds: Steps = NEUTRAL,
     decimals: int | None = None,
     name: bool = False,
+    if_empty: str = "",
     width: int = 3,
 ) -> stat.Panel:
-    """One number (or, with *name*, the legend instead of it)."""
+    """One number (or, with *name*, the legend instead of it); *if_empty* stands for a query that finds nothing."""
     text = common_model.BigValueTextMode.NAME if name else common_model.BigValueTextMode.VALUE
     panel = (
         stat.Panel()
@@ -212,6 +213,8 @@ def number(
         panel = panel.description(description)
     if decimals is not None:
         panel = panel.decimals(decimals)
+    if if_empty:
+        panel = panel.no_value(if_empty)
     return panel
 
 

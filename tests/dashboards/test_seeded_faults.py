@@ -35,7 +35,9 @@ FAULTS = {
     "metric of node_exporter": Fault(
         "empty", "superpod-node", "node_disk_written_bytes_total", "node_disk_write_bytes_total"
     ),
-    "metric behind an or": Fault("selector", "superpod-health", "count(ALERTS{", "count(ALARMS{", {}),
+    "metric behind an or": Fault(
+        "selector", "superpod-gpu", '"count(gpu:jobs:count{', '"count(gpus:jobs:count) or count(gpu:jobs:count{'
+    ),
     "metric of one of two queries": Fault(
         "empty", "superpod-job", "cgroup_cpu_system_seconds", "cgroup_cpu_sys_seconds", JOB
     ),
