@@ -15,7 +15,7 @@ description:
   - Takes all hosts from BCM's head node, in one REST request, without BCM's Python library.
   - Makes the groups C(bcm_category_<name>), C(bcm_role_<name>) and C(bcm_type_<name>), and the groups that the
     playbooks of this collection deploy to, by the rules in O(system_groups).
-  - Sets the host variables RV(ignore:ansible_host) (the device's ip), C(bcm_category), C(bcm_cluster), C(bcm_headnode)
+  - Sets the host variables C(ansible_host) (the device's ip), C(bcm_category), C(bcm_cluster), C(bcm_headnode)
     (the head node that answered), C(bcm_ip), C(bcm_mac), C(bcm_network), C(bcm_roles), C(bcm_type) and C(bcm_uuid).
     What BCM does not say is null; with no ip there is no C(ansible_host).
   - Strings from BCM are data. They are never evaluated as templates.

@@ -55,6 +55,12 @@ class BcmTlsContext(ssl.SSLContext):
     sslsocket_class = _DeadlineSocket
     deadline: float | None = None
 
+    def wrap_socket(self, sock: t.Any, *args: t.Any, server_hostname: t.Any = None, **options: t.Any) -> ssl.SSLSocket:
+        if server_hostname is None and self.check_hostname:
+            # urllib3 1.26 gives no name for an address; the peer's address is the one that was asked for.
+            server_hostname = sock.getpeername()[0]
+        return super().wrap_socket(sock, *args, server_hostname=server_hostname, **options)
+
 
 def _readable(path: str, what: str) -> str:
     path = os.path.expanduser(path)

@@ -216,7 +216,7 @@ def state_text(links: dict[str, str], receipt: Artifact | None, versions: t.Sequ
         return ""
     lines = [f"version: {receipt.version}", f"sha256: {receipt.sha256}"] if receipt else []
     lines += [f"{path} -> {links[path]}" for path in sorted(links)]
-    lines.append(f"kept: {', '.join(sorted(versions))}")
+    lines.append(f"on the host: {', '.join(sorted(versions))}")
     return "\n".join(lines) + "\n"
 
 

@@ -391,6 +391,7 @@ def test_requests_own_trust_and_environment_are_not_used(sim, monkeypatch, tmp_p
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nowhere.pem"))
     client = BcmClient(settings(sim), requests.Session())
     assert isinstance(client.devices(), Devices)
+    client.close()
     assert len(client._tls.get_ca_certs()) == 2
 
 
