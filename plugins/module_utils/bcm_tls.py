@@ -11,6 +11,7 @@ host name and strictness are switches of their own.
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import time
 import typing as t
@@ -55,11 +56,11 @@ class BcmTlsContext(ssl.SSLContext):
     sslsocket_class = _DeadlineSocket
     deadline: float | None = None
 
-    def wrap_socket(self, sock: t.Any, *args: t.Any, server_hostname: t.Any = None, **options: t.Any) -> ssl.SSLSocket:
-        if server_hostname is None and self.check_hostname:
+    def wrap_socket(self, sock: socket.socket, *args: t.Any, **options: t.Any) -> ssl.SSLSocket:
+        if options.get("server_hostname") is None and self.check_hostname:
             # urllib3 1.26 gives no name for an address; the peer's address is the one that was asked for.
-            server_hostname = sock.getpeername()[0]
-        return super().wrap_socket(sock, *args, server_hostname=server_hostname, **options)
+            options["server_hostname"] = sock.getpeername()[0]
+        return super().wrap_socket(sock, *args, **options)
 
 
 def _readable(path: str, what: str) -> str:
