@@ -245,10 +245,12 @@ def load_key(path: Path) -> PrivateKey:
 
 
 def certificate_pem(certificate: x509.Certificate) -> bytes:
+    """The certificate as PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def key_pem(key: PrivateKey) -> bytes:
+    """The unencrypted key as PEM."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )

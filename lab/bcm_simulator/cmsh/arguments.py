@@ -12,6 +12,7 @@ from .words import Statement
 
 
 def texts_of(arguments: Statement) -> list[str]:
+    """The words as texts; a parenthesis is not one."""
     if any(word.block is not None for word in arguments):
         raise CmshError("unexpected (")
     return [word.text for word in arguments]
@@ -45,6 +46,7 @@ def _is_number(text: str) -> bool:
 
 
 def refuse_more(command: str, texts: Sequence[str]) -> None:
+    """A word too many is an error."""
     if texts:
         raise CmshError(f"{command}: unexpected {texts[0]!r}")
 
@@ -71,6 +73,7 @@ def target(shell: Shell, command: str, texts: list[str]) -> tuple[Schema, str]:
 
 
 def property_of(schema: Schema, name: str) -> Property:
+    """The property by name; one that is not simulated counts as one that BCM does not have."""
     item = schema.property(name)
     if item is None:
         raise CmshError(f"unknown property {name!r} of {schema.type_name} (the BCM simulator knows no such property)")
@@ -78,6 +81,7 @@ def property_of(schema: Schema, name: str) -> Property:
 
 
 def target_property(shell: Shell, command: str, texts: list[str]) -> tuple[Schema, str, Property]:
+    """The object, its kind, and the property that a command is about; `texts` keeps what comes after them."""
     schema, name = target(shell, command, texts)
     if not texts:
         raise CmshError(f"{command}: name a property")

@@ -17,6 +17,7 @@ _SELECTORS = {"-n": "nodes", "-c": "category", "-e": "overlay", "-l": "role", "-
 
 
 def list_objects(shell: Shell, arguments: Statement) -> None:
+    """Print the mode's objects as a table."""
     schema = mode_schema(shell)
     shell.workspace.require_read(schema)
     known = {"-f": "format=", "--format": "format=", "-d": "delimiter=", "--delimiter": "delimiter="}
@@ -60,6 +61,7 @@ def _of_type(shell: Shell, name: str, wanted: str | None) -> bool:
 
 
 def status(shell: Shell, arguments: Statement) -> None:
+    """Print a line on each device."""
     if mode_schema(shell) is not DEVICE:
         raise NotSimulatedError(f"command 'status' in mode {shell.places[0].name}")
     texts = texts_of(arguments)
@@ -73,6 +75,7 @@ def status(shell: Shell, arguments: Statement) -> None:
 
 
 def foreach(shell: Shell, arguments: Statement) -> None:
+    """Run commands in each of the selected objects."""
     if not arguments or arguments[-1].block is None:
         raise CmshError("foreach: a ( ) with commands is needed at the end")
     schema = mode_schema(shell)

@@ -12,6 +12,7 @@ from .words import Statement
 
 
 def use(shell: Shell, arguments: Statement) -> None:
+    """Go to an object."""
     texts = texts_of(arguments)
     if len(texts) != 1:
         raise CmshError("use: name one object")
@@ -19,6 +20,7 @@ def use(shell: Shell, arguments: Statement) -> None:
 
 
 def add(shell: Shell, arguments: Statement) -> None:
+    """Make an object and go to it."""
     schema = mode_schema(shell)
     if not schema.may_add:
         raise NotSimulatedError(f"command 'add' in mode {schema.mode}")
@@ -31,6 +33,7 @@ def add(shell: Shell, arguments: Statement) -> None:
 
 
 def remove(shell: Shell, arguments: Statement) -> None:
+    """Mark an object for removal."""
     schema = mode_schema(shell)
     if not schema.may_add:
         raise NotSimulatedError(f"command 'remove' in mode {schema.mode}")
@@ -41,6 +44,7 @@ def remove(shell: Shell, arguments: Statement) -> None:
 
 
 def commit(shell: Shell, arguments: Statement) -> None:
+    """Store the mode's changes."""
     options, others = split_options("commit", texts_of(arguments), {"-w": "wait", "--wait": "wait"})
     del options  # everything is done at once here
     refuse_more("commit", others)
@@ -52,11 +56,13 @@ def commit(shell: Shell, arguments: Statement) -> None:
 
 
 def refresh(shell: Shell, arguments: Statement) -> None:
+    """Drop the mode's changes."""
     refuse_more("refresh", texts_of(arguments))
     shell.workspace.refresh(mode_schema(shell))
 
 
 def modified(shell: Shell, arguments: Statement) -> None:
+    """Print which objects have changes."""
     refuse_more("modified", texts_of(arguments))
     schema = mode_schema(shell)
     rows = [(mark, schema.type_name, name) for mark, name in shell.workspace.modified(schema)]
@@ -67,6 +73,7 @@ def modified(shell: Shell, arguments: Statement) -> None:
 
 
 def validate(shell: Shell, arguments: Statement) -> None:
+    """Print what speaks against a commit."""
     refuse_more("validate", texts_of(arguments))
     rows = shell.workspace.validate(mode_schema(shell))
     if rows:

@@ -13,12 +13,14 @@ from .values import as_words
 
 
 def cell(item: Property, value: Any) -> str:
+    """A value in a table."""
     if item.kind == "long":
         return f"<{len(str(value or '').encode())}B>"
     return ",".join(as_words(item, value))
 
 
 def print_table(shell: Shell, columns: Sequence[Column], rows: Sequence[Sequence[str]], delimiter: str = " ") -> None:
+    """Print a table."""
     trailing = shell.state["switches"]["cmsh_trailing_spaces"]
     for line in render(columns, rows, delimiter, trailing=trailing):
         shell.output(line)

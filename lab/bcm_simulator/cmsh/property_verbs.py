@@ -20,6 +20,7 @@ _EDITOR_SECONDS = 3600
 
 
 def get(shell: Shell, arguments: Statement) -> None:
+    """Print a value."""
     texts = texts_of(arguments)
     schema, name, item = target_property(shell, "get", texts)
     refuse_more("get", texts)
@@ -34,6 +35,7 @@ def get(shell: Shell, arguments: Statement) -> None:
 
 
 def set_value(shell: Shell, arguments: Statement) -> None:
+    """Change a value."""
     texts = texts_of(arguments)
     schema, name, item = target_property(shell, "set", texts)
     _changeable(item)
@@ -79,6 +81,7 @@ def _long_text(shell: Shell, item: Property, texts: list[str]) -> str | None:
 
 
 def clear(shell: Shell, arguments: Statement) -> None:
+    """Give a property its type's empty value."""
     texts = texts_of(arguments)
     schema, name, item = target_property(shell, "clear", texts)
     refuse_more("clear", texts)
@@ -87,11 +90,13 @@ def clear(shell: Shell, arguments: Statement) -> None:
 
 
 def append(shell: Shell, arguments: Statement) -> None:
+    """Add to a list."""
     schema, name, item, value, given = _list_change(shell, "append", arguments)
     write_value(shell.workspace, schema, name, item, list(dict.fromkeys([*value, *given])))
 
 
 def removefrom(shell: Shell, arguments: Statement) -> None:
+    """Take from a list."""
     schema, name, item, value, given = _list_change(shell, "removefrom", arguments)
     for element in given:
         if element not in value:
@@ -115,6 +120,7 @@ def _list_change(
 
 
 def show(shell: Shell, arguments: Statement) -> None:
+    """Print all properties of an object."""
     texts = texts_of(arguments)
     schema, name = target(shell, "show", texts)
     refuse_more("show", texts)

@@ -22,6 +22,7 @@ _ROLES = frozenset(
 
 
 def list_roles(shell: Shell, arguments: Statement) -> None:
+    """Print the roles of a node with their origin, or those that an overlay or a category assigns."""
     options, others = split_options("list", texts_of(arguments), {"-p": "priority", "--priority": "priority"})
     refuse_more("list", others)
     mode, owner = shell.places[0].name, shell.places[1].name
@@ -50,6 +51,7 @@ def _role_lines(shell: Shell, device: str, with_priority: bool) -> list[str]:
 
 
 def assign(shell: Shell, arguments: Statement) -> None:
+    """Assign a role and go to it."""
     role = _one_role("assign", arguments)
     if role not in _ROLES:
         raise CmshError(f"assign: no role {role!r} (the BCM simulator knows no such role)")
@@ -63,6 +65,7 @@ def assign(shell: Shell, arguments: Statement) -> None:
 
 
 def unassign(shell: Shell, arguments: Statement) -> None:
+    """Take a directly assigned role away."""
     role = _one_role("unassign", arguments)
     _direct_role(shell, "unassign", role)
     shell.workspace.editable(mode_schema(shell).section, shell.places[1].name)["roles"].remove(role)
@@ -71,6 +74,7 @@ def unassign(shell: Shell, arguments: Statement) -> None:
 
 
 def use_role(shell: Shell, arguments: Statement) -> None:
+    """Go to a directly assigned role."""
     role = _one_role("use", arguments)
     _direct_role(shell, "use", role)
     shell.places = [*shell.places[:3], Place("entry", ROLE, role)]

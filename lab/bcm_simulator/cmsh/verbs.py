@@ -14,17 +14,20 @@ from .words import Statement
 
 
 def show_profile(shell: Shell, arguments: Statement) -> None:
+    """Print the profile of the certificate in use."""
     refuse_more("showprofile", texts_of(arguments))
     shell.output(shell.profile)
 
 
 def create_certificate(shell: Shell, arguments: Statement) -> None:
+    """Write a key and a certificate."""
     order = order_from_words(texts_of(arguments))
     for line in shell.issuer.create(order, shell.events):
         shell.output(line)
 
 
 def show_certificates(shell: Shell, arguments: Statement) -> None:
+    """Print the certificates that were made."""
     refuse_more("listcertificates", texts_of(arguments))
     shell.issuer.require("GET_CERTIFICATE_TOKEN")
     for line in list_certificates(shell.state):
@@ -32,6 +35,7 @@ def show_certificates(shell: Shell, arguments: Statement) -> None:
 
 
 def revoke_certificate(shell: Shell, arguments: Statement) -> None:
+    """Revoke a certificate by its serial number."""
     texts = texts_of(arguments)
     if len(texts) != 1:
         raise CmshError("revokecertificate: name one serial number")
