@@ -140,6 +140,7 @@ class BcmClient:
         self._headnode: str | None = None
         self._cookies: dict[str, str] = {}
         self._deadline = 0.0
+        self._head_addresses: dict[str, str | None] = {}
 
     def __repr__(self) -> str:
         return f"BcmClient({', '.join(self._settings.headnodes)})"
@@ -200,12 +201,34 @@ class BcmClient:
 
         return self._first_answer(ask)
 
+    def follow_active(self) -> str | None:
+        """Ask BCM which head node is the active one, and from now on ask that one first.
+
+        The passive one answers too, perhaps from a copy that is behind.  None, and no change, where nothing shows it:
+        a single head node, a profile without CMMain, an address that is none of ours.  Call it after devices(), whose
+        list tells the head nodes' names and addresses.
+        """
+        if len(self._settings.headnodes) < 2:
+            return None
+        answer = self.rpc("cmmain", "getHeadNodeIPs")
+        value = answer.value if isinstance(answer, RpcResult) else None
+        active = value.get("active_head_node_ip") if isinstance(value, dict) else None
+        if not active:
+            return None
+        names = [name for name, address in self._head_addresses.items() if address == active]
+        for headnode in self._settings.headnodes:
+            if headnode == active or any(same_host(name, headnode) for name in names):
+                self._headnode = headnode
+                return headnode
+        return None
+
     # --- one head node ---
 
     def _read_devices(self, headnode: str, value: object) -> Devices:
         if not isinstance(value, list):
             raise _Failure(f"answered no list of devices but {_described(value)}", "malformed")
         devices, problems = devices_from_records(value)
+        self._head_addresses.update((device.hostname, device.ip) for device in devices if device.type == "HeadNode")
         return Devices(devices, headnode, problems)
 
     def _rpc(self, headnode: str, body: dict[str, t.Any], keep: frozenset[str] | None) -> t.Any:

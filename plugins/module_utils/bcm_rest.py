@@ -57,10 +57,17 @@ class _RpcFailed(Exception):
 
 
 def rest_snapshot(client: BcmClient, extras: Extras) -> Snapshot | Unknown:
-    """One REST request, and one JSON-RPC call for each kind of object that `extras` needs.  Raises BcmConfigError."""
+    """One REST request, and one JSON-RPC call for each kind of object that `extras` needs.
+
+    With several head nodes one more call asks which is active; only if a passive one answered, the active one is asked
+    again.  Raises BcmConfigError.
+    """
     answer = client.devices()
     if isinstance(answer, Unknown):
         return answer
+    if client.follow_active() not in (None, answer.headnode):
+        again = client.devices()
+        answer = answer if isinstance(again, Unknown) else again
     snapshot = Snapshot(devices=answer.devices, headnode=answer.headnode, problems=answer.problems)
     try:
         return _with_extras(snapshot, client, extras)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -15,7 +16,8 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_client imp
     RpcResult,
     Unknown,
 )
-from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_http import SlimSession
+from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_http import SlimSession, new_session
+from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_rest import Extras, rest_snapshot
 from bcm_simulator import fleet
 from bcm_simulator.testing import Simulator
 
@@ -287,6 +289,15 @@ def test_a_head_of_an_answer_that_drips_has_an_end_too(session):
     assert answer.code == "timeout"
 
 
+@pytest.mark.parametrize(("installed", "kind"), [(True, requests.Session), (False, SlimSession)])
+def test_without_requests_the_slim_session_serves(monkeypatch, installed, kind):
+    if not installed:
+        monkeypatch.setitem(sys.modules, "requests", None)
+    made = new_session()
+    assert isinstance(made, kind)
+    made.close()
+
+
 def test_no_connection_is_left_open(sim, session):
     client = BcmClient(settings(sim, heads=1), session)
     client.devices()
@@ -465,6 +476,68 @@ def test_rpc_goes_to_the_next_head_node(sim, session):
     sim.fault("status", status=500)
     client = BcmClient(settings(sim, certificate=certificate, private_key=key), session)
     assert client.rpc("cmmain", "getHeadNodeIPs").headnode == "127.0.0.2"
+
+
+# --- active and passive ---
+
+
+@pytest.fixture
+def known_heads(sim):
+    """Head nodes whose addresses in BCM are those they are asked at."""
+    for number, name in enumerate(("bcm-head-01", "bcm-head-02"), 1):
+        sim.edit(lambda state, name=name, number=number: state["head_nodes"][name].update(ip=f"127.0.0.{number}"))
+    certificate, key = sim.certificate("admin")
+    yield settings(sim, certificate=certificate, private_key=key)
+    sim.edit(lambda state: state["nodes"].pop("dgx-09", None))
+
+
+def test_the_active_head_node_is_asked_first_once_it_is_known(sim, session, known_heads):
+    client = BcmClient(known_heads, session)
+    sim.failover("bcm-head-02")
+    assert client.devices().headnode == "127.0.0.1"
+    assert client.follow_active() == "127.0.0.2"
+    assert client.devices().headnode == "127.0.0.2"
+
+
+def test_head_nodes_are_known_by_their_names_too(sim, session, known_heads, monkeypatch):
+    made = BcmSettings(**{**vars(known_heads), "headnodes": ("BCM-HEAD-01", "bcm-head-02.cluster")})
+    client = BcmClient(made, session)
+    monkeypatch.setattr(BcmSettings, "url", lambda _self, name, path: f"https://127.0.0.{name[10]}:{sim.port}{path}")
+    sim.failover("bcm-head-02")
+    client.devices()
+    assert client.follow_active() == "bcm-head-02.cluster"
+
+
+def test_an_inventory_is_not_taken_from_a_passive_copy(sim, session, known_heads):
+    sim.failover("bcm-head-02")
+    sim.switch(passive="stale")
+    sim.edit(lambda state: state["nodes"].update({"dgx-09": {"category": "dgx-h200"}}))
+    client = BcmClient(known_heads, session)
+    assert "dgx-09" not in {device.hostname for device in client.devices().devices}
+    snapshot = rest_snapshot(BcmClient(known_heads, session), Extras())
+    assert snapshot.headnode == "127.0.0.2"
+    assert "dgx-09" in {device.hostname for device in snapshot.devices}
+
+
+def test_who_may_not_ask_keeps_the_answer_there_is(sim, session, known_heads):
+    certificate, key = sim.certificate("devices-only")
+    sim.edit(
+        lambda state: state["profiles"].update(
+            {"devices-only": {"nonuser": True, "tokens": ["GET_DEVICE_TOKEN"], "services": ["CMDevice"]}}
+        )
+    )
+    sim.failover("bcm-head-02")
+    made = BcmSettings(**{**vars(known_heads), "certificate": certificate, "private_key": key})
+    client = BcmClient(made, session)
+    assert client.devices().headnode == "127.0.0.1"
+    assert client.follow_active() is None
+    assert rest_snapshot(client, Extras()).headnode == "127.0.0.1"
+
+
+def test_one_head_node_is_not_asked_whether_it_is_active(sim, session):
+    client = BcmClient(settings(sim, heads=1), session)
+    assert client.follow_active() is None
+    assert sim.requests == []
 
 
 # --- settings that cannot work ---
