@@ -250,6 +250,7 @@ def test_an_nvidia_smi_that_hangs_and_cannot_be_killed_does_not_hold_the_job(nod
     assert "nvidia-smi did not say" in node.said()
 
 
+@pytest.mark.skipif(not FULL, reason="takes as long as the limit that it is about; SUPERPOD_TEST_FULL=1")
 def test_a_lock_that_is_never_given_back_does_not_hold_the_job(node: Node) -> None:
     node.dcgm.mkdir()
     holder = subprocess.Popen(["flock", "-F", node.dcgm, "sleep", "12"])
