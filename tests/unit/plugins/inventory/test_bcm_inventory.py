@@ -683,3 +683,53 @@ def test_ansible_inventory_shows_no_password_and_no_traceback(sim, tmp_path):
     assert done.returncode != 0
     assert "check username and password" in " ".join(said.split())
     assert PASSWORD not in said
+
+
+# --- the sample that sites copy ---
+
+
+def test_the_sample_works_with_no_more_than_where_bcm_is(driver, sim, tmp_path):
+    for name in ("bcm_inventory.yml", "group_vars/all.yml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text((ROOT / "inventory" / name).read_text())
+    certificate, key = sim.certificate("readonly")
+    own = {
+        "BCM_CERTIFICATE": certificate,
+        "BCM_PRIVATE_KEY": key,
+        "BCM_CA_CERTIFICATE": sim.ca,
+        "BCM_PORT": str(sim.port),
+    }
+    sample = tmp_path / "bcm_inventory.yml"
+    sample.write_text(sample.read_text().replace("\nheadnodes: [master]", "\nheadnodes: [127.0.0.1]"))
+    answer = driver.ask(path=str(sample), env=own, expressions=[("dgx-01", "{{ superpod_cluster_name }}")])
+    assert answer["warnings"] == answer["errors"] == []
+    assert answer["groups"]["dgx_nodes"] == ["dgx-01", "dgx-02"]
+    assert list(answer["evaluated"].values()) == ["slurm"]
+
+
+def test_what_the_sample_comments_out_is_valid_and_shows_the_defaults(driver, sim, inventory, tmp_path):
+    lines = (ROOT / "inventory" / "bcm_inventory.yml").read_text().splitlines()
+    start = lines.index("# system_groups:")
+    block = []
+    for line in lines[start:]:
+        if not line.startswith("#"):
+            break
+        block.append(line[2:])
+    shown = yaml.safe_load("\n".join(block))["system_groups"]
+    default = inventory()["groups"]
+    changed = inventory(system_groups=shown)["groups"]
+    assert set(changed) == set(default)
+    assert changed["prometheus_servers"] == changed["grafana_servers"] == ["mon-01"]
+    same = set(default) - {"prometheus_servers", "grafana_servers"}
+    assert {name: changed[name] for name in same} == {name: default[name] for name in same}
+
+
+def test_the_documented_examples_are_valid(inventory):
+    from ansible_collections.superpod.monitoring.plugins.inventory import bcm  # noqa: PLC0415
+
+    where = ("headnodes", "certificate", "private_key", "ca_certificate", "cache_connection")
+    for example in yaml.safe_load_all(bcm.EXAMPLES):
+        options = {key: value for key, value in example.items() if key not in where}
+        if options.pop("cache", False):
+            options = {key: value for key, value in options.items() if not key.startswith("cache")}
+        assert "dgx-01" in inventory(**options)["hosts"]
