@@ -156,7 +156,7 @@ class Store:
 
     def _unpack(self, archive: str, artifact: Artifact) -> None:
         artifact_archive.verify_file(archive, artifact)
-        os.makedirs(self.directory, MODE, exist_ok=True)
+        _make_directory(self.directory)
         for entry in _entries(self.directory):
             if entry.name.startswith("."):  # what a killed run left
                 shutil.rmtree(entry.path)
@@ -189,7 +189,7 @@ def _switch(links: dict[str, str]) -> None:
     prepared = {path: os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.superpod") for path in links}
     try:
         for path, target in links.items():
-            os.makedirs(os.path.dirname(path), MODE, exist_ok=True)
+            _make_directory(os.path.dirname(path))
             atomic_file.remove(prepared[path])
             os.symlink(target, prepared[path])
         for path in links:
@@ -197,6 +197,14 @@ def _switch(links: dict[str, str]) -> None:
     finally:
         for temporary in prepared.values():
             atomic_file.remove(temporary)
+
+
+def _make_directory(path: str) -> None:
+    """Make a directory and those above it, open to the services' users whatever root's umask is."""
+    if not os.path.isdir(path):
+        _make_directory(os.path.dirname(path))
+        os.mkdir(path)
+        os.chmod(path, MODE)
 
 
 def _entries(directory: str) -> list[os.DirEntry[str]]:

@@ -284,6 +284,19 @@ def test_what_somebody_changed_or_removed_comes_back(running: Host) -> None:
         assert running.one(version="1.0")["changed"] is False
 
 
+def test_services_may_run_the_programs_whatever_the_umask(host: Host) -> None:
+    host.site.add("1.0")
+    before = os.umask(0o077)
+    try:
+        host.one()
+    finally:
+        os.umask(before)
+    program = (host.bin / "tool").resolve()
+    for path in (program, *list(program.parents)[:3], host.bin):
+        assert path.stat().st_mode & 0o7777 == 0o755
+    assert (program.parent / "artifact.json").stat().st_mode & 0o7777 == 0o644
+
+
 def test_what_a_killed_run_left_does_not_matter(running: Host) -> None:
     (running.root / "tool" / ".2.0-x").mkdir()
     (running.root / "tool" / ".2.0-x" / "tool").write_text("half")
