@@ -8,6 +8,7 @@
 #   prolog-dcgm.sh      epilog-dcgm.sh      /run/dcgm-job-map/<GPU>  a job id on each line, for dcgm-exporter
 # <GPU> is the number of a GPU, <number>.<GPU instance> of a MIG slice, and for jobstats the UUID of either as well.
 # jobstats knows one job for a GPU: of several that share one, the last to start.
+# Slurm's numbers are taken for nvidia-smi's: gres.conf needs AutoDetect=nvml where /dev/nvidia2, say, is not GPU 2.
 # GPUSTAT_DIR and DCGM_JOB_MAP_DIR name other directories.
 #
 # Always exits 0: a prolog that fails drains the node, and both stop BCM's chain of scripts.  What went wrong is in the
