@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".cache" / "test"
 COLLECTION = ROOT / ".collections/ansible_collections/superpod/monitoring"
 SHOWN_LINES = 60
+LAB = {"LAB_ID": os.environ.get("LAB_ID", "1")}
+MATRIX_TESTS = ("tests/unit/plugins",)
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,18 @@ def shell_scripts() -> list[str]:
     return [name for name in tracked() if "." not in Path(name).name or name.endswith(".sh") if is_shell(name)]
 
 
-def stages(full: bool) -> list[Stage]:
-    def pytest(name: str, *args: str, quick: bool = False, env: dict[str, str] | None = None) -> Stage:
+def matrix() -> list[tuple[str, str]]:
+    """The other releases of ansible-core that script/matrix has installed: release, Python."""
+    listing = ROOT / ".cache" / "matrix" / "list"
+    return [(line.split()[0], line.split()[1]) for line in listing.read_text().splitlines()] if listing.exists() else []
+
+
+def stages() -> list[Stage]:
+    def pytest(
+        name: str, *args: str, quick: bool = False, python: str = sys.executable, env: dict[str, str] | None = None
+    ) -> Stage:
         report = f"--junitxml={LOGS / (name + '.xml')}"
-        return Stage(name, [sys.executable, "-m", "pytest", report, *args], quick, True, env=env or {})
+        return Stage(name, [python, "-m", "pytest", report, *args], quick, True, env=env or {})
 
     return [
         Stage("ruff-check", ["ruff", "check"], quick=True),
@@ -77,7 +87,16 @@ def stages(full: bool) -> list[Stage]:
             quick=True,
             cwd=COLLECTION,
         ),
-        pytest("unit", "tests/unit", quick=True),
+        # the typed builder's library asks for 3.11
+        Stage("mypy-dashboards", ["mypy", "--python-version", "3.11", "dashboards"], quick=True),
+        pytest("unit", "-n", "2", "tests/unit", quick=True),
+        pytest("dashboards", "tests/dashboards"),
+        *(pytest(f"core-{core}", "-n", "2", *MATRIX_TESTS, python=python) for core, python in matrix()),
+        pytest("faults", "tests/faults"),
+        Stage("lab-selftest", ["lab/selftest"]),
+        Stage("lab-crashtest", ["lab/crashtest"]),
+        Stage("molecule-default", ["molecule", "test", "-s", "default"], env=LAB),
+        pytest("lab", "tests/lab", env={**LAB, "SUPERPOD_LAB_TESTS": "1"}),
     ]
 
 
@@ -126,7 +145,7 @@ def main() -> int:
     parser.add_argument("--only", metavar="STAGE", action="append", help="only this stage (may be given again)")
     args = parser.parse_args()
 
-    chosen = [stage for stage in stages(args.full) if stage.quick or not args.quick]
+    chosen = [stage for stage in stages() if stage.quick or not args.quick]
     if args.only:
         unknown = set(args.only) - {stage.name for stage in chosen}
         if unknown:
