@@ -52,6 +52,8 @@ class State(NamedTuple):
     units: Mapping[str, UnitRecord] = {}
     files: Mapping[str, str] = {}
     """Target files that were written and may still be there: path -> host name at that time."""
+    boot: str = ""
+    """The boot of the host in which the units' attempts were made."""
 
 
 class Observation(NamedTuple):
@@ -102,7 +104,7 @@ def decide(seen: Observation, state: State, config: Config, now: float) -> tuple
         return _nothing(state, seen.answer.reason)
     if state.identity and seen.answer.identity and state.identity != seen.answer.identity:
         # Another device's state: it came with a software image, or the device was made anew in BCM.
-        state = State()
+        state = State(boot=state.boot)
     held, count = _verdict(seen.answer, state, config)
     identity = seen.answer.identity or state.identity
     if held is None:
@@ -131,7 +133,7 @@ def decide(seen: Observation, state: State, config: Config, now: float) -> tuple
         write = (path, content)
         removable = set(files) - {path}
     remove = tuple(sorted(one for one in removable if files.get(one, seen.host) not in seen.unclear_names))
-    new = State(seen.host, identity, held, count, records, files)
+    new = State(seen.host, identity, held, count, records, files, state.boot)
     return new, Actions(held, tuple(start), tuple(stop), write, remove, tuple(notes))
 
 
@@ -143,9 +145,14 @@ def in_step(seen: Observation, actions: Actions, config: Config) -> bool:
     return not actions.held or all(seen.units.get(unit) in RUNNING for unit in mine)
 
 
-def after_restart(state: State) -> State:
-    """The state that a starting daemon goes on from: what was given up gets its attempts again."""
-    return state._replace(units={unit: record for unit, record in state.units.items() if not record.given_up})
+def after_restart(state: State, boot: str) -> State:
+    """The state that a starting daemon goes on from.
+
+    What was given up gets its attempts again.  Attempts of another boot tell nothing of this one, and their times are
+    on a clock that began anew.
+    """
+    kept = state.units if state.boot == boot else {}
+    return state._replace(boot=boot, units={unit: one for unit, one in kept.items() if not one.given_up})
 
 
 def _nothing(state: State, reason: str) -> tuple[State, Actions]:
@@ -229,7 +236,7 @@ def _start(
         return UnitRecord(), False, Note(key, "info", f"{unit} runs.")
     if active in IN_TRANSIT or record.given_up:
         return record, False, None
-    # A next attempt further away than one interval was written on the clock of another boot.
+    # A next attempt further away than one interval was set when the interval was longer.
     if record.attempts and now < record.next_attempt <= now + config.retry_interval:
         return record, False, None
     if record.attempts >= config.max_retries:

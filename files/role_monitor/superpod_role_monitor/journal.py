@@ -21,7 +21,7 @@ class Journal:
         self.level = level
         self._stream = sys.stderr if stream is None else stream
         self._prefix = "JOURNAL_STREAM" in os.environ
-        self._said: dict[str, tuple[str, str]] = {}
+        self._said: dict[str, Note] = {}
 
     def say(self, level: str, text: str) -> None:
         """One line, if the level is wanted."""
@@ -37,8 +37,14 @@ class Journal:
             return
 
     def report(self, notes: Iterable[Note]) -> None:
-        """Say what is new: each note whose key was last said with another text, or never."""
+        """Say what is new: each note whose key was last said with another text, or never.
+
+        The end of a trouble is worth a line too, even where all being well is not.
+        """
         for note in notes:
-            if self._said.get(note.key) != (note.level, note.text):
-                self._said[note.key] = (note.level, note.text)
-                self.say(note.level, note.text)
+            before = self._said.get(note.key)
+            if before is not None and before.text == note.text and before.level == note.level:
+                continue
+            self._said[note.key] = note
+            was_trouble = before is not None and before.level in ("warning", "error")
+            self.say("info" if was_trouble and note.level == "debug" else note.level, note.text)

@@ -73,7 +73,7 @@ class Monitor:
         loaded, problem = state_file.load(config.state_dir, self._host_name(), config.instance)
         if problem:
             journal.say("warning", problem)
-        self.state = decision.after_restart(loaded)
+        self.state = decision.after_restart(loaded, systemd.boot_id())
         self._stored: State | None = None
 
     def reconfigure(self, config: Config, bcm: Bcm) -> None:

@@ -49,6 +49,7 @@ def decode(content: bytes) -> State:
         held=None if value.get("held") is None else _is(value, "held", bool),
         answers_without_roles=_count(value, "answers_without_roles"),
         units={unit: _record(record) for unit, record in units.items()},
+        boot=_is(value, "boot", str),
         files={path: _is(_mapping(value, "files"), path, str) for path in _mapping(value, "files")},
     )
 

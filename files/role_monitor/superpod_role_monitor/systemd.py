@@ -8,6 +8,8 @@ import socket
 import subprocess
 from collections.abc import Sequence
 
+from superpod_monitoring import atomic_file
+
 SHOW_TIMEOUT = 10.0
 CHANGE_TIMEOUT = 20.0
 """Seconds.  Starting and stopping only queue a job, so that a slow exporter cannot hold up a cycle."""
@@ -67,6 +69,23 @@ def _systemctl(arguments: list[str], timeout: float) -> str:
         said = " ".join(done.stderr.decode("utf-8", "replace").split())[:300]
         raise SystemdError(f"systemctl {arguments[0]} failed with exit status {done.returncode}: {said}")
     return done.stdout.decode("utf-8", "replace")
+
+
+def boot_id() -> str:
+    """What tells this boot of the host from others; "" where nothing does.
+
+    A file in the unit's runtime directory, which lives as long as the boot; the kernel's boot id is hidden from a
+    sandboxed service.
+    """
+    directory = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    path = os.path.join(directory, "boot") if directory else "/proc/sys/kernel/random/boot_id"
+    try:
+        if directory and not os.path.exists(path):
+            atomic_file.write_if_changed(path, os.urandom(16).hex().encode() + b"\n")
+        with open(path, encoding="ascii") as file:
+            return file.read(100).strip()
+    except (OSError, ValueError):
+        return ""
 
 
 class Notifier:

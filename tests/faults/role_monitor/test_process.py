@@ -422,6 +422,7 @@ def test_a_state_file_from_a_software_image_removes_nobodys_file(node: Rig) -> N
                 "answers_without_roles": 2,
                 "units": {},
                 "files": {str(others): "dgx-01"},
+                "boot": "",
             }
         )
     )

@@ -160,10 +160,13 @@ def test_a_change_of_the_role_gives_new_attempts() -> None:
 
 def test_a_restart_keeps_attempts_and_forgets_what_was_given_up() -> None:
     state = IN_STEP._replace(units={NODE: UnitRecord(2, 500.0), GPU: UnitRecord(3, 500.0, True)})
-    assert decision.after_restart(state) == IN_STEP._replace(units={NODE: UnitRecord(2, 500.0)})
+    assert decision.after_restart(state, "") == IN_STEP._replace(units={NODE: UnitRecord(2, 500.0)})
+    # Attempts of another boot tell nothing of this one.
+    assert decision.after_restart(state, "b") == IN_STEP._replace(boot="b")
+    assert decision.after_restart(state._replace(boot="a"), "b") == IN_STEP._replace(boot="b")
 
 
-def test_attempts_of_another_boot_do_not_hold_one_up() -> None:
+def test_attempts_at_a_longer_interval_do_not_hold_one_up() -> None:
     before = IN_STEP._replace(units={GPU: UnitRecord(1, 9e6)})
     _state, actions = decision.decide(see(HELD, {NODE: "active", GPU: "failed"}), before, CONFIG, 30.0)
     assert actions.start == (GPU,)
@@ -231,11 +234,11 @@ def test_the_old_name_may_be_another_devices() -> None:
 
 @pytest.mark.parametrize("answer", [HELD, ABSENT, SILENT])
 def test_another_devices_state_from_a_software_image(answer: Known) -> None:
-    foreign = IN_STEP._replace(answers_without_roles=2, identity="uuid-of-the-image's-node")
+    foreign = IN_STEP._replace(answers_without_roles=2, identity="uuid-of-the-image's-node", boot="b")
     state, actions = decision.decide(see(answer, RUNNING, host="dgx-09"), foreign, CONFIG, 0.0)
     assert OWN not in actions.remove
     assert OWN not in state.files
-    assert state.identity == "uuid-1"
+    assert (state.identity, state.boot) == ("uuid-1", "b")
     assert actions.held is {HELD: True, ABSENT: False, SILENT: None}[answer]
 
 

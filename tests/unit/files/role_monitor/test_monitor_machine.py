@@ -164,7 +164,7 @@ class World(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.state = decision.after_restart(state_file.decode(state_file.encode(self.state)))
+        self.state = decision.after_restart(state_file.decode(state_file.encode(self.state)), "")
         # What was given up gets its attempts again; the others go on.
         for unit, count in list(self.starts_since_running.items()):
             if count >= ATTEMPTS and unit not in self.state.units:

@@ -89,6 +89,20 @@ def test_notifications(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert systemd.Notifier().watchdog_interval is None
 
 
+def test_which_boot_this_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    kernel = systemd.boot_id()
+    assert kernel == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    first = systemd.boot_id()
+    assert first
+    assert systemd.boot_id() == first
+    (tmp_path / "boot").unlink()
+    assert systemd.boot_id() not in ("", first)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "gone"))
+    assert systemd.boot_id() == ""
+
+
 # -- journal
 
 
@@ -100,6 +114,21 @@ def test_one_line_for_each_change(monkeypatch: pytest.MonkeyPatch) -> None:
         log.report([Note("key", "info", text), Note("other", "debug", text)])
     log.say("error", "several\n lines")
     assert stream.getvalue().splitlines() == ["info: one", "info: two", "info: one", "error: several lines"]
+
+
+def test_the_end_of_a_trouble_is_said_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+    stream = io.StringIO()
+    log = journal.Journal("info", stream)
+    for level, text in (
+        ("debug", "well"),
+        ("warning", "ill"),
+        ("warning", "ill"),
+        ("debug", "well"),
+        ("debug", "well"),
+    ):
+        log.report([Note("key", level, text)])
+    assert stream.getvalue().splitlines() == ["warning: ill", "info: well"]
 
 
 def test_the_journal_gets_levels(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ states = st.builds(
         max_size=3,
     ),
     st.dictionaries(short, short, max_size=3),
+    short,
 )
 
 
@@ -54,6 +55,7 @@ def test_what_goes_in_comes_out(state: State) -> None:
         {"units": {"a": {"attempts": 1.5, "next_attempt": 1, "given_up": False}}},
         {"units": {"a": {"attempts": 1, "next_attempt": 1, "given_up": 0}}},
         {"files": {"/t/x": 1}},
+        {"boot": None},
     ],
 )
 def test_what_is_no_state(change: dict[str, Any]) -> None:
