@@ -33,8 +33,8 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_groups imp
 from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_rest import Extras, rest_snapshot  # noqa: E402
 from bcm_simulator.testing import Simulator  # noqa: E402
 
-ROUNDS = 3
-SIZES = (1_000, 5_500, 10_000)
+ROUNDS = {1_000: 5, 5_500: 2, 10_000: 3}
+SIZES = tuple(ROUNDS)
 KEYED = """
 keyed_groups:
   - {key: bcm_category, prefix: keyed_category}
@@ -152,7 +152,7 @@ def main() -> None:
         print(f"benchmarks/inventory.py: {size} devices", file=sys.stderr)
         with Simulator(devices=size) as simulator, tempfile.TemporaryDirectory() as directory:
             site = Site(simulator, Path(directory))
-            ours, peer = pair(site, RPC, ROUNDS if size == SIZES[-1] else 2)
+            ours, peer = pair(site, RPC, ROUNDS[size])
             cpu[size] = ours.cpu
             report(f"inventory_time_{size}", ours.seconds, "s", ("json_hosts", peer.seconds), "ratio <= 1.15")
             report(f"inventory_memory_{size}", ours.mib, "MiB", ("json_hosts", peer.mib), "ratio <= 1.1")
