@@ -10,7 +10,7 @@ name: bcm
 short_description: Hosts and groups from NVIDIA Base Command Manager (BCM)
 version_added: 0.1.0
 author:
-  - The superpod.monitoring developers
+  - The superpod.monitoring developers (@superpod-monitoring)
 description:
   - Takes all hosts from BCM's head node, in one REST request, without BCM's Python library.
   - Makes the groups C(bcm_category_<name>), C(bcm_role_<name>) and C(bcm_type_<name>), and the groups that the
@@ -248,6 +248,7 @@ import os
 import time
 import typing as t
 
+from ansible import template
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
@@ -256,12 +257,17 @@ from ..module_utils.bcm_groups import Plan, StrictDevicesError, parse_filters, p
 from ..module_utils.bcm_rest import Extras, rest_snapshot
 from ..module_utils.bcm_snapshot import Snapshot, from_cache, to_cache
 
-try:
-    from ansible.template import trust_as_template  # noqa: F401 - core 2.19 and newer: strings are data by default
 
-    UNSAFE: t.Callable[[t.Any], t.Any] | None = None
-except ImportError:
-    from ansible.utils.unsafe_proxy import wrap_var as UNSAFE
+def _unsafe_marker() -> t.Callable[[t.Any], t.Any] | None:
+    """What marks a text as no template; None on core 2.19 and newer, where texts are none by default."""
+    if hasattr(template, "trust_as_template"):
+        return None
+    from ansible.utils.unsafe_proxy import wrap_var  # noqa: PLC0415 - deprecated where it is not needed
+
+    return wrap_var
+
+
+UNSAFE = _unsafe_marker()
 
 _FILE_NAMES = ("bcm_inventory.yml", "bcm_inventory.yaml", ".bcm.yml", ".bcm.yaml")
 _CONSTRUCTED = ("compose", "groups", "keyed_groups")
@@ -478,7 +484,7 @@ def yaml_line(error: BaseException) -> int | None:
 
 def one_line(error: BaseException, path: str) -> str:
     """What Ansible says of a file, without the file's name again and without the excerpt that some releases add."""
-    text = " ".join(str(error).split("The error appears to be in")[0].split())
+    text = " ".join(str(error).split("The error appears to be in", maxsplit=1)[0].split())
     return text.replace(path, "the file")
 
 

@@ -83,7 +83,7 @@ class BcmSettings:
         if self.private_key is not None and self.certificate is None:
             raise BcmConfigError("private_key is set without certificate: set certificate too.")
         for name in ("connect_timeout", "read_timeout", "deadline", "max_bytes"):
-            if not getattr(self, name) > 0:
+            if getattr(self, name) <= 0:
                 raise BcmConfigError(f"{name} must be greater than 0, not {getattr(self, name)}.")
 
     def url(self, headnode: str, path: str) -> str:
@@ -264,7 +264,7 @@ class BcmClient:
         try:
             return _parse(content, keep)
         except (ValueError, RecursionError):
-            kind = str(answer.headers.get("Content-Type") or "something").split(";")[0]
+            kind = str(answer.headers.get("Content-Type") or "something").split(";", maxsplit=1)[0]
             raise _Failure(
                 f"answered {shown(kind)} that is no complete JSON; check that port {self._settings.port} is CMDaemon's",
                 "malformed",
@@ -316,6 +316,9 @@ class BcmClient:
     # --- all head nodes ---
 
     def _ready_session(self) -> Session:
+        """The session with our TLS in it; made at the first request, so that a bad file is reported by who asks."""
+        if self._session is None:
+            self._session = new_session()
         if self._tls is None:
             settings = self._settings
             self._tls = tls_context(
@@ -326,11 +329,8 @@ class BcmClient:
                 check_hostname=settings.check_hostname,
                 strict_x509=settings.strict_x509,
             )
-            if self._session is None:
-                self._session = new_session()
-            use_tls(self._session, self._tls)
             self._tls.deadline = self._deadline
-        assert self._session is not None  # noqa: S101 - set with the context
+            use_tls(self._session, self._tls)
         return self._session
 
     def _first_answer(self, ask: t.Callable[[str], _Answer]) -> _Answer | Unknown:
@@ -351,7 +351,7 @@ class BcmClient:
                 self._headnode = headnode
                 return answer
         reason = "; ".join(f"{headnode} {failure.reason}" for headnode, failure in failures)
-        code = min((failure.code for _, failure in failures), key=_CODES.index)
+        code = min((failure.code for headnode, failure in failures), key=_CODES.index)
         return Unknown(reason=f"{reason}.", code=code)
 
 
