@@ -103,6 +103,7 @@ artifact:
     origin:
       kind: go
       module: github.com/prometheus/node_exporter
+      query: v1.12.1
       module_version: v1.12.1
       sum: h1:LzcZ6SqJRH2EULBz3Paa1t1uzQaaoo9domuz8FQDkiY=
       trust: pinned
@@ -198,12 +199,23 @@ def trusted_sum(params: dict[str, t.Any], known: tuple[Artifact, ...], version: 
     return None, "accepted"
 
 
+def query(params: dict[str, t.Any]) -> str:
+    """Return the version, tag or commit that Go is asked for."""
+    return str(params["module_version"] or f"v{params['version']}")
+
+
 def built_before(params: dict[str, t.Any], known: tuple[Artifact, ...]) -> Artifact | None:
     """Return the artifact if it is in the directory, built from the same module in the same way."""
     artifact = artifact_manifest.find(known, params["name"], params["version"], params["arch"])
     if artifact is None or not artifact_directory.is_complete(params["artifacts_dir"], artifact):
         return None
-    wanted = {"kind": "go", "module": params["module"], "cgo": params["cgo"], "ldflags": params["ldflags"]}
+    wanted = {
+        "kind": "go",
+        "module": params["module"],
+        "query": query(params),
+        "cgo": params["cgo"],
+        "ldflags": params["ldflags"],
+    }
     if params["sum"]:
         wanted["sum"] = params["sum"]
     same = all(artifact.origin.get(key) == value for key, value in wanted.items())
@@ -212,7 +224,7 @@ def built_before(params: dict[str, t.Any], known: tuple[Artifact, ...]) -> Artif
 
 def fetch(params: dict[str, t.Any], known: tuple[Artifact, ...], go: Go) -> tuple[dict[str, str], str]:
     """Let Go fetch the module; return what it says of it and how it is trusted; raises Failure."""
-    asked = f"{params['module']}@{params['module_version'] or 'v' + params['version']}"
+    asked = f"{params['module']}@{query(params)}"
     module: dict[str, str] = json.loads(go("mod", "download", "-json", asked, code="module", cwd="/"))
     expected, trust = trusted_sum(params, known, module["Version"])
     found = module["Sum"]
@@ -278,6 +290,7 @@ def run(params: dict[str, t.Any], check_mode: bool, go: Go) -> dict[str, t.Any]:
             origin={
                 "kind": "go",
                 "module": params["module"],
+                "query": query(params),
                 "module_version": module["Version"],
                 "sum": module["Sum"],
                 "trust": trust,

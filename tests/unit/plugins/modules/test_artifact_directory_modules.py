@@ -275,6 +275,7 @@ def test_built_once_for_each_architecture_and_then_without_go(builder: Builder) 
         assert result["artifact"]["origin"] == {
             "kind": "go",
             "module": "example.org/tool",
+            "query": "v1.0",
             "module_version": "v1.0",
             "sum": "h1:right=",
             "trust": "pinned",
@@ -329,7 +330,12 @@ def test_what_go_complains_about_is_told(builder: Builder) -> None:
 
 def test_other_options_build_anew(builder: Builder) -> None:
     builder.run()
-    for changes in ({"ldflags": "-X a.b=c"}, {"cgo": True}, {"programs": {"tool": ".", "other": "./other"}}):
+    for changes in (
+        {"ldflags": "-X a.b=c"},
+        {"cgo": True},
+        {"module_version": "v1.0.1"},
+        {"programs": {"tool": ".", "other": "./other"}},
+    ):
         assert builder.run(check_mode=True, **changes) == {"changed": True, "artifact": {}}
         assert builder.run(**changes)["changed"] is True
 
