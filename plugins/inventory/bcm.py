@@ -107,6 +107,13 @@ options:
     default: 30
     env:
       - name: BCM_TIMEOUT
+  max_bytes:
+    description:
+      - The largest answer that is read. 10,000 devices are 3 MB; over JSON-RPC they may be 40 MB.
+    type: int
+    default: 67108864
+    env:
+      - name: BCM_MAX_BYTES
   source:
     description:
       - Where to ask. V(rest) asks CMDaemon's REST interface on O(headnodes), V(cmsh) runs BCM's shell on this host.
@@ -342,6 +349,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             connect_timeout=min(_CONNECT_LIMIT, timeout),
             read_timeout=min(_READ_LIMIT, timeout),
             deadline=timeout,
+            max_bytes=self.get_option("max_bytes"),
         )
 
     def _extras(self) -> Extras:

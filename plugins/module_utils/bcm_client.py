@@ -26,6 +26,9 @@ from .bcm_tls import BcmConfigError, BcmTlsContext, tls_context
 
 __all__ = ["BcmClient", "BcmConfigError", "BcmSettings", "Device", "Devices", "RpcResult", "Unknown"]
 
+SHARED_NAME = "master"
+"""BCM's alias of the active head node, in /etc/hosts of every node."""
+
 _CHUNK = 64 * 1024
 _HEADNODE = re.compile(r"[A-Za-z0-9_.:-]+")
 _COOKIE = re.compile(r"\b(cm-login-token=[^;,\s]+)")
@@ -211,15 +214,18 @@ class BcmClient:
         if len(self._settings.headnodes) < 2:
             return None
         answer = self.rpc("cmmain", "getHeadNodeIPs")
-        value = answer.value if isinstance(answer, RpcResult) else None
-        active = value.get("active_head_node_ip") if isinstance(value, dict) else None
+        value = answer.value if isinstance(answer, RpcResult) and isinstance(answer.value, dict) else {}
+        active = value.get("active_head_node_ip")
         if not active:
             return None
-        names = [name for name, address in self._head_addresses.items() if address == active]
-        for headnode in self._settings.headnodes:
-            if headnode == active or any(same_host(name, headnode) for name in names):
-                self._headnode = headnode
-                return headnode
+        names = [active, *(name for name, address in self._head_addresses.items() if address == active)]
+        # The alias and the shared address follow the active head node by themselves, but may be a moment late.
+        following = [SHARED_NAME, str(value.get("shared_head_node_ip"))]
+        for known in (names, following):
+            for headnode in self._settings.headnodes:
+                if headnode in known or any(same_host(name, headnode) for name in known if not _is_address(name)):
+                    self._headnode = headnode
+                    return headnode
         return None
 
     # --- one head node ---
@@ -366,6 +372,10 @@ def _not_empty(answer: Devices) -> Devices:
         "GET_DEVICE_TOKEN",
         "empty",
     )
+
+
+def _is_address(text: str) -> bool:
+    return ":" in text or text.replace(".", "").isdigit()
 
 
 def _parse(content: bytes, keep: frozenset[str] | None) -> t.Any:

@@ -508,6 +508,23 @@ def test_head_nodes_are_known_by_their_names_too(sim, session, known_heads, monk
     assert client.follow_active() == "bcm-head-02.cluster"
 
 
+@pytest.mark.parametrize(
+    ("configured", "found"),
+    [
+        (("127.0.0.1", "127.0.0.2"), "127.0.0.2"),
+        (("127.0.0.1", "master"), "master"),
+        (("127.0.0.1", "127.0.0.9"), None),
+        (("127.0.0.1", "127.0.0.20"), None),
+    ],
+)
+def test_which_of_the_configured_is_the_active_one(sim, known_heads, configured, found):
+    client = BcmClient(BcmSettings(**{**vars(known_heads), "headnodes": configured}), SlimSession())
+    sim.failover("bcm-head-02")
+    client.devices()
+    assert client.follow_active() == found
+    assert client.headnode == (found or "127.0.0.1")
+
+
 def test_an_inventory_is_not_taken_from_a_passive_copy(sim, session, known_heads):
     sim.failover("bcm-head-02")
     sim.switch(passive="stale")
