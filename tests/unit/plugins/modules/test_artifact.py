@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.superpod.monitoring.plugins.action.artifact import read_candidates
-from ansible_collections.superpod.monitoring.plugins.module_utils import artifact_manifest
+from ansible_collections.superpod.monitoring.plugins.module_utils import artifact_manifest, artifact_store
 from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure
 from ansible_collections.superpod.monitoring.plugins.modules import artifact
 from artifact_site import ELSEWHERE, HERE, Site, elf
@@ -186,6 +187,36 @@ def test_old_versions_are_kept_by_their_last_use(host: Host) -> None:
     result = host.one(version="4", keep_versions=0)
     assert (result["changed"], result["switched"], result["removed_versions"]) == (True, False, ["3", "1"])
     assert [p.name for p in (host.root / "tool").iterdir()] == ["4"]
+
+
+def test_the_version_in_use_is_the_first_to_go_back_to_whatever_the_times_say(host: Host) -> None:
+    for version in ("1", "2"):
+        host.site.add(version)
+        host.one(version=version)
+    os.utime(host.root / "tool" / "2" / "artifact.json", (0, 0))
+    host.site.add("3")
+    assert host.one(version="3", keep_versions=1)["removed_versions"] == ["1"]
+
+
+def test_links_are_switched_together_or_not_at_all(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in ("1.0", "2.0"):
+        host.site.add(version, programs=2)
+    host.one(version="1.0")
+    made = []
+
+    def symlink(target: str, path: str) -> None:
+        made.append(path)
+        if len(made) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        Path(path).touch()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(artifact_store.os, "symlink", symlink)
+        assert host.one(version="2.0")["code"] == "no_space"
+    assert len(made) == 2
+    assert (host.in_use(), host.in_use("tool-2")) == ("tool 1.0", "tool-2 1.0")
+    assert sorted(p.name for p in host.bin.iterdir()) == ["tool", "tool-2"]
+    assert host.one(version="2.0")["changed"] is True
 
 
 def test_links_of_a_program_that_the_new_version_lacks_go(host: Host) -> None:
