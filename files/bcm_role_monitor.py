@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 INSTALLED_LIBRARY = "/usr/local/lib/bcm-role-monitor"
+NODES_OWN = "/cm/local/apps/cmd/etc/"
 EXIT_IN_STEP = 0
 EXIT_COULD_NOT_TELL = 1
 EXIT_BAD_CONFIGURATION = 2
@@ -34,8 +35,9 @@ from superpod_role_monitor import __version__  # noqa: E402
 from superpod_role_monitor.bcm import Bcm  # noqa: E402
 from superpod_role_monitor.config import Config, ConfigError  # noqa: E402
 from superpod_role_monitor.daemon import ConfigSource, Daemon, LockError, lock  # noqa: E402
+from superpod_role_monitor.decision import Unknown  # noqa: E402
 from superpod_role_monitor.journal import Journal  # noqa: E402
-from superpod_role_monitor.monitor import Monitor  # noqa: E402
+from superpod_role_monitor.monitor import Monitor, short_host_name  # noqa: E402
 
 
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
@@ -53,6 +55,9 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--once", action="store_true", help="check once, tell the result by the exit status, and end")
     parser.add_argument("--check-config", action="store_true", help="only say whether the configuration is good")
+    parser.add_argument(
+        "--check-access", action="store_true", help="only ask BCM for this node's roles, and say what it answers"
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser.parse_args(given)
 
@@ -72,6 +77,8 @@ def main(given: Sequence[str] | None = None) -> int:
     if options.check_config:
         print(f"{options.config} is a good configuration.")
         return EXIT_IN_STEP
+    if options.check_access:
+        return check_access(config)
     journal = Journal(config.log_level)
     try:
         with lock(config.state_dir, config.instance):
@@ -79,6 +86,19 @@ def main(given: Sequence[str] | None = None) -> int:
     except LockError as error:
         journal.say("error", str(error))
         return EXIT_ALREADY_RUNNING
+
+
+def check_access(config: Config) -> int:
+    """Ask BCM as a check does, and print its answer; nothing is changed, and a running role monitor does not mind."""
+    host = short_host_name()
+    answer = Bcm(config).answer(host, lambda _answer: False)
+    nodes_own = config.cert_path.startswith(NODES_OWN)
+    if isinstance(answer, Unknown):
+        advice = " If BCM denies nodes' own certificates, set role_monitor_auth to certificate." if nodes_own else ""
+        print(f"bcm_role_monitor.py: {answer.reason}{advice}", file=sys.stderr)
+        return EXIT_COULD_NOT_TELL
+    print(f"BCM gives {host} these roles: {' '.join(answer.roles or ()) or 'none'}.")
+    return EXIT_IN_STEP
 
 
 def run(once: bool, source: ConfigSource, config: Config, journal: Journal) -> int:

@@ -29,13 +29,18 @@ _SKIPPED = frozenset({"cmsession.waitForEvents"})
 
 def let_through(host: str, port: int, ca: Path, certificate: Path, key: Path) -> list[str]:
     """The requests that were answered with 200, as `GET /rest/v1/device` or `cmdevice.getDevices`."""
+    return [name for name, status in statuses(host, port, ca, certificate, key).items() if status == 200]
+
+
+def statuses(host: str, port: int, ca: Path, certificate: Path, key: Path) -> dict[str, int]:
+    """Every request with the HTTP status that answered it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.load_verify_locations(ca)
     context.load_cert_chain(certificate, key)
     connection = http.client.HTTPSConnection(host, port, timeout=_TIMEOUT, context=context)
     try:
-        return [name for name, method, path, body in _requests() if _status(connection, method, path, body) == 200]
+        return {name: _status(connection, method, path, body) for name, method, path, body in _requests()}
     finally:
         connection.close()
 

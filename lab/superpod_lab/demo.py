@@ -7,19 +7,24 @@ import json
 import os
 import ssl
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from bcm_simulator.probe import statuses
+
 from . import artifacts, control
 from .expectation import EXPORTERS, Target, active_targets, difference, expected
 from .plan import BCM_PORT, SITE_PATH
+from .privilege import Privilege, privilege
 from .report import HostRow, Report, hints
 from .settings import LabError, Settings
 
 COMMAND = f"cd {SITE_PATH} && ansible-playbook site.yml -i bcm_inventory.yml"
+CONFIG = "/etc/bcm-role-monitor/config.json"
 PROMETHEUS = "mon-01"
 PROMETHEUS_PORT = 9090
 # A minute is promised, on a site that asks BCM every 5 s; more only tells a slow machine from a broken one.
@@ -72,7 +77,9 @@ class Demo:
         say(f"==> Giving {spare} the role, and taking it away again")
         self.report.role_assigned_to_up = self.change("append", [spare], nodes)
         self.report.role_removed_to_gone = self.change("removefrom", [spare], clients)
-        return self.end(clients, spare)
+        say(f"==> Trying everything with the certificate that the role monitor of {spare} uses")
+        self.report.certificate = self.certificate(spare)
+        return self.end(clients, spare) + self.report.certificate.faults()
 
     def phase(self, name: str, words: str, work: Any) -> None:
         say(f"==> {words}")
@@ -129,6 +136,27 @@ class Demo:
         except (OSError, ValueError) as error:
             raise LabError(f"Prometheus on {PROMETHEUS} does not answer ({error})") from error
 
+    def certificate(self, node: str) -> Privilege:
+        """What BCM lets a node's role monitor do: every request that the simulator knows, with its certificate."""
+        bcm = self.lab["bcm"]
+        with tempfile.TemporaryDirectory() as directory:
+            files = [Path(directory) / name for name in ("cert_path", "key_path")]
+            try:
+                config = json.loads(self.content(node, CONFIG))
+                for file in files:
+                    file.write_text(self.content(node, config[file.name]))
+                address = self.lab["hosts"]["bcm-head-01"]["address"]
+                return privilege(node, statuses(address, bcm["port"], Path(bcm["ca"]), *files))
+            except (OSError, KeyError, ValueError) as error:
+                raise LabError(f"The role monitor's certificate on {node} cannot be tried: {error}") from error
+
+    def content(self, host: str, path: str) -> str:
+        """What a file of a host holds."""
+        done = self.in_host(host, "cat", path, capture=True)
+        if done.returncode != 0:
+            raise LabError(f"{host} has no {path}.")
+        return done.stdout
+
     def end(self, clients: list[str], spare: str) -> list[str]:
         """Ask everybody once more and print what they say."""
         found, wanted, roles = self.targets(), expected(clients), self.roles()
@@ -148,6 +176,8 @@ class Demo:
         say("\n" + self.report.table())
         say(f"\nPrometheus: {len(up)} of {len(wanted)} expected targets up, {len(set(found) - wanted)} others")
         say(self.report.times())
+        if self.report.certificate is not None:
+            say(self.report.certificate.sentence())
         say(self.report.cgroup_exporter)
         say("\n" + hints(self.settings.net, self.settings.lab_id, spare))
         return difference(wanted, found)

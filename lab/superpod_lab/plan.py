@@ -88,8 +88,7 @@ def bcm_state(members: list[Host]) -> dict[str, Any]:
             for host in members
             if host.kind != "head_node"
         },
-        # Not known of a real BCM (docs/stand_ins.md).  Where it is not so, role_monitor_auth=files gives nodes another.
-        "switches": {"node_profile_reads_devices": True},
+        "wlm": {"slurm": {}},
     }
 
 

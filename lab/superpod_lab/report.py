@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .privilege import Privilege
+
 PHASES = ("image", "boot", "site", "converge")
 
 
@@ -32,6 +34,7 @@ class Report:
     role_assigned_to_up: float | None = None
     role_removed_to_gone: float | None = None
     cgroup_exporter: str = ""
+    certificate: Privilege | None = None
 
     def document(self) -> dict[str, Any]:
         """What `--json` writes."""
@@ -42,6 +45,7 @@ class Report:
             "role_assigned_to_up": _rounded(self.role_assigned_to_up),
             "role_removed_to_gone": _rounded(self.role_removed_to_gone),
             "cgroup_exporter": self.cgroup_exporter,
+            "certificate": None if self.certificate is None else asdict(self.certificate),
         }
 
     def table(self) -> str:

@@ -196,11 +196,29 @@ def test_assertions_say_what_to_change(role: str) -> None:
                 assert any(word in message for word in ("set ", "use ", "give ", "names no file")), message
 
 
+def entries_with_secrets(role: str) -> t.Iterator[dict[str, t.Any]]:
+    """The entries of managed_files for keys, wherever the role keeps them."""
+    for value in load(role, "vars/main.yml").values():
+        if isinstance(value, list):
+            yield from (entry for entry in value if isinstance(entry, dict) and "key_path" in entry.get("path", ""))
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_what_is_secret_is_neither_shown_nor_readable(role: str) -> None:
+    present = [entry for entry in entries_with_secrets(role) if entry.get("state") != "absent"]
+    assert all((entry["mode"], entry["show_content"]) == ("0600", False) for entry in present)
+    assert present or role != "role_monitor"
     for path in task_files(role):
         for task, _tags in flat(load(role, path)):
-            if "private_key" in str(task.get("loop", "")) and "ansible.builtin.copy" in task:
+            if "key_files" in str(task.get("superpod.monitoring.managed_files", "")):
+                assert (task["no_log"], task["diff"]) == (True, False)
+            if "ansible.builtin.slurp" in task:
                 assert task["no_log"] is True
-                assert task["diff"] is False
-                assert task["ansible.builtin.copy"]["mode"] == "0600"
+
+
+def test_what_is_made_on_the_head_node_is_made_once() -> None:
+    tasks = [task for task, _tags in flat(load("role_monitor", "tasks/certificate.yml"))]
+    assert len(tasks) == 3
+    for task in tasks:
+        assert task["run_once"] is True
+        assert task["delegate_to"] == "{{ role_monitor_certificate_host }}"

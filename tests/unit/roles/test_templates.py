@@ -210,8 +210,9 @@ def test_the_daemons_configuration(default: Rendered, changed: Rendered) -> None
         sys.path.pop(0)
     schema = json.loads((ROOT / "files/role_monitor/config.schema.json").read_text(encoding="utf-8"))
     plain = parse(default["config.json"].encode(), schema, {})
-    assert (plain.cert_path, plain.key_path) == ("/cm/local/apps/cmd/etc/cert.pem", "/cm/local/apps/cmd/etc/cert.key")
-    assert (plain.bcm_headnodes, plain.ca_path, plain.verify) == ((), None, True)
+    own = "/etc/bcm-role-monitor"
+    assert (plain.cert_path, plain.key_path) == (f"{own}/client.pem", f"{own}/client.key")
+    assert (plain.bcm_headnodes, plain.ca_path, plain.verify) == ((), f"{own}/ca.pem", True)
     assert [(exporter.unit, exporter.port) for exporter in plain.exporters] == [
         ("node_exporter.service", 9100),
         ("cgroup_exporter.service", 9306),
@@ -226,6 +227,12 @@ def test_the_daemons_configuration(default: Rendered, changed: Rendered) -> None
     )
     assert [exporter["port"] for exporter in other["exporters"]] == [19100, 19306]
     assert (other["check_interval"], other["cluster_name"]) == (5, 'pod 7: "east"')
+
+
+def test_the_nodes_own_certificate_and_its_own_ca(render: t.Callable[..., Rendered]) -> None:
+    config = json.loads(render(role_monitor_auth="node")["config.json"])
+    paths = [config[name] for name in ("cert_path", "key_path", "ca_path")]
+    assert paths == ["/cm/local/apps/cmd/etc/cert.pem", "/cm/local/apps/cmd/etc/cert.key", None]
 
 
 @pytest.mark.parametrize("which", ["default", "changed"])

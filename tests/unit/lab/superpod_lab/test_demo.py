@@ -26,12 +26,17 @@ class FakeLab:
         self.commands: list[str] = []
         self.failing = ""
         self.extra: dict[Target, str] = {}
+        self.statuses = {"GET /rest/v1/device": 200, "POST /rest/v1/device": 501, "cmdevice.reboot": 635}
+        self.tried: list[str] = []
 
     def in_host(self, host: str, *words: str, capture: bool = False) -> CompletedProcess[str]:
         command = " ".join(words)
         self.commands.append(f"{host}: {command}")
         if self.failing and self.failing in command:
             return CompletedProcess([], 1, "", "no such object\n")
+        if words[0] == "cat":
+            config = '{"cert_path": "/c.pem", "key_path": "/c.key"}'
+            return CompletedProcess([], 0, config if words[1].endswith(".json") else f"{host}:{words[1]}", "")
         if "systemctl is-active" in command:
             state = "active" if host in self.clients else "inactive"
             return CompletedProcess([], 0, f"{state}\n{state}\n", "")
@@ -40,6 +45,10 @@ class FakeLab:
             nodes = set(change[2].split())
             self.clients = self.clients | nodes if change[1] == "append" else self.clients - nodes
         return CompletedProcess([], 0, "", "")
+
+    def ask(self, address: str, port: int, _ca: Path, certificate: Path, key: Path) -> dict[str, int]:
+        self.tried += [f"{address}:{port}", certificate.read_text(), key.read_text()]
+        return self.statuses
 
     def targets(self) -> dict[Target, str]:
         return {**dict.fromkeys(expected(self.clients), "up"), **self.extra}
@@ -56,6 +65,7 @@ def fake_lab(monkeypatch: pytest.MonkeyPatch) -> FakeLab:
     monkeypatch.setattr(control, "up", up)
     monkeypatch.setattr(demo.artifacts, "obtain", lambda _: "cgroup_exporter: of this kind")
     monkeypatch.setattr(demo.Demo, "in_host", lab.in_host)
+    monkeypatch.setattr(demo, "statuses", lab.ask)
     monkeypatch.setattr(demo.Demo, "targets", lab.targets)
     monkeypatch.setattr(demo.Demo, "roles", lambda _: {name: ["slurmclient"] for name in lab.clients})
     monkeypatch.setattr(demo, "PATIENCE", 0.05)
@@ -93,6 +103,29 @@ def test_all_dgx_nodes_but_one_are_up_in_the_end(
 def test_one_dgx_node_ends_without_any_target(lab: FakeLab) -> None:
     assert demo.run(SETTINGS, 1, None, 0) == 0
     assert lab.clients == set()
+
+
+def test_the_certificate_that_a_node_uses_is_tried(
+    lab: FakeLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert demo.run(SETTINGS, 2, tmp_path / "d.json", 0) == 0
+    assert lab.tried == ["10.77.7.11:8081", "dgx-02:/c.pem", "dgx-02:/c.key"]
+    said = "role monitor's certificate, from dgx-02: may read devices; 1 other requests refused"
+    assert said in capsys.readouterr().out
+    certificate = json.loads((tmp_path / "d.json").read_text())["certificate"]
+    assert certificate == {"host": "dgx-02", "let_through": ["GET /rest/v1/device"], "refused": 1}
+
+
+def test_a_certificate_that_can_do_more_fails(lab: FakeLab, capsys: pytest.CaptureFixture[str]) -> None:
+    lab.statuses["cmdevice.getCategories"] = 200
+    assert demo.run(SETTINGS, 2, None, 0) == 1
+    assert "lets more through than it needs: cmdevice.getCategories" in capsys.readouterr().out
+
+
+def test_a_node_without_its_certificate_fails(lab: FakeLab, capsys: pytest.CaptureFixture[str]) -> None:
+    lab.failing = "cat /c.key"
+    assert demo.run(SETTINGS, 2, None, 0) == 1
+    assert "dgx-02 has no /c.key." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,12 @@ def test_the_simulator_takes_the_state_and_no_dgx_node_is_a_slurm_client() -> No
     assert {node["category"] for node in state["nodes"].values()} <= set(state["categories"])
 
 
+def test_nodes_own_certificates_do_not_read_devices_and_slurm_has_settings() -> None:
+    state = normalise(bcm_state(hosts("10.77.7", dgx=1, head_nodes=1)))
+    assert state["switches"]["node_profile_reads_devices"] is False
+    assert set(state["wlm"]) == {"slurm"}
+
+
 def test_only_head_nodes_see_the_collection_and_the_simulators_state() -> None:
     for host in hosts("10.77.7", dgx=1, head_nodes=2):
         words = " ".join(boot_options(host, SETTINGS, "v1"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 
+from superpod_lab.privilege import Privilege
 from superpod_lab.report import HostRow, Report, hints
 
 
@@ -15,6 +16,7 @@ def test_the_json_document() -> None:
         role_assigned_to_up=6.04,
         role_removed_to_gone=5.55,
         cgroup_exporter="cgroup_exporter: lab stand-in, because of this",
+        certificate=Privilege("dgx-01", ("GET /rest/v1/device",), 34),
     )
     document = json.loads(json.dumps(report.document()))
     assert document == {
@@ -32,6 +34,7 @@ def test_the_json_document() -> None:
         "role_assigned_to_up": 6.0,
         "role_removed_to_gone": 5.5,
         "cgroup_exporter": "cgroup_exporter: lab stand-in, because of this",
+        "certificate": {"host": "dgx-01", "let_through": ["GET /rest/v1/device"], "refused": 34},
     }
 
 
@@ -39,6 +42,7 @@ def test_a_demo_that_broke_off_has_null_for_what_it_did_not_reach() -> None:
     document = Report(phases={"image": 1.0}).document()
     assert document["phases"] == {"image": 1.0, "boot": None, "site": None, "converge": None}
     assert document["role_assigned_to_up"] is None
+    assert document["certificate"] is None
 
 
 def test_the_table_has_a_row_for_each_host_and_says_what_is_not_there() -> None:

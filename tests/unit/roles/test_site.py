@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""playbooks/site.yml: every role has its place, its tag and its group."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+PLAYS = yaml.safe_load((ROOT / "playbooks/site.yml").read_text(encoding="utf-8"))
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "tasks").is_dir())
+
+
+def test_every_role_is_deployed_once_and_runs_by_its_name() -> None:
+    used = [entry for play in PLAYS for entry in play["roles"]]
+    assert sorted(entry["role"] for entry in used) == [f"superpod.monitoring.{role}" for role in ROLES]
+    for entry in used:
+        assert entry["tags"] == [entry["role"].rpartition(".")[2]]
+
+
+@pytest.mark.parametrize("play", PLAYS, ids=[play["name"] for play in PLAYS])
+def test_one_bad_host_does_not_stop_the_others_and_nothing_is_gathered_in_vain(play: dict[str, object]) -> None:
+    assert play["gather_facts"] is False
+    assert not {"any_errors_fatal", "max_fail_percentage", "serial", "strategy"} & play.keys()
+
+
+@pytest.mark.parametrize("groups", [[], ["dgx_nodes"], ["prometheus_servers"]])
+def test_groups_that_an_inventory_lacks_are_passed_over_without_a_warning(groups: list[str], tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory.yml"
+    children = {group: {"hosts": {f"{group.replace('_', '-')}-1": {}}} for group in groups}
+    inventory.write_text(json.dumps({"all": {"hosts": {"other": {}}, "children": children}}), encoding="utf-8")
+    ended = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), "--list-hosts", "site.yml"],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "true",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "WARN" not in ended.stdout + ended.stderr
+    listed = [line.strip() for line in ended.stdout.splitlines() if line.startswith("      ")]
+    assert listed == [f"{group.replace('_', '-')}-1" for group in groups]
