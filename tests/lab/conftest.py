@@ -113,6 +113,8 @@ def node(lab: Lab) -> Iterator[Lab]:
     )
     lab.assign(True)
     until(lambda: lab.in_step(True))
+    # ... and the role monitor has seen that.
+    until(lambda: lab.holds(f"grep -q '\"units\": {{}}' /var/lib/bcm-role-monitor/{NODE}_state.json"))
     yield lab
     sys.stdout.write("\n".join(["the journal ends:", *lab.journal()[-15:]]))  # shown if the test has failed
     config = "/etc/bcm-role-monitor/config.json"

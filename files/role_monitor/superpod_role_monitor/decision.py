@@ -251,8 +251,8 @@ def _start(
 def _role_note(held: bool, host: str, config: Config) -> Note:
     names = " or ".join(config.roles)
     if held:
-        return Note("role", "info", f"{host} has the role {names}: its exporters run.")
-    return Note("role", "info", f"{host} does not have the role {names}: its exporters are stopped.")
+        return Note("role", "info", f"{host} has the role {names}: its exporters are to run.")
+    return Note("role", "info", f"{host} does not have the role {names}: its exporters are not to run.")
 
 
 def _silent_note(host: str, count: int, config: Config) -> Note:

@@ -27,6 +27,8 @@ from superpod_role_monitor import state_file
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = HERE.parents[2] / "files" / "bcm_role_monitor.py"
+PYTHON = os.environ.get("ROLE_MONITOR_PYTHON", "/usr/bin/python3")
+"""The host's own Python, as in the unit; another one to try a release."""
 ROLE = "slurmclient"
 UNITS = ("node_exporter.service", "cgroup_exporter.service")
 EXPORTERS = [
@@ -110,7 +112,7 @@ class Rig:
     # -- the daemon
 
     def command(self, *arguments: str) -> list[str]:
-        return ["/usr/bin/python3", str(PROGRAM), "--config", str(self.config_path), *arguments]
+        return [PYTHON, str(PROGRAM), "--config", str(self.config_path), *arguments]
 
     def environment(self) -> dict[str, str]:
         return {

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from bcm_simulator.testing import Simulator
-from faults.role_monitor.harness import HERE, ROLE, UNITS, Rig, cluster, host_name, report, rig
+from faults.role_monitor.harness import HERE, PYTHON, ROLE, UNITS, Rig, cluster, host_name, report, rig
 
 
 @pytest.fixture(scope="module")
@@ -339,7 +339,7 @@ def test_the_clock_is_set_by_an_hour_each_way(node: Rig) -> None:
     node.sim.assign(node.host, ROLE)
     node.write_config(retry_interval=1, max_retries=3)
     (node.units / f"{UNITS[0]}.broken").touch()
-    node.start(["/usr/bin/python3", str(HERE / "with_clock.py"), str(offset), *node.command()[2:]])
+    node.start([PYTHON, str(HERE / "with_clock.py"), str(offset), *node.command()[2:]])
     assert node.ready.wait(10), node.log
     begun = time.monotonic()
     for seconds in ("3600", "-3600", "0", "-3600"):
