@@ -51,7 +51,7 @@ class BcmSettings:
 
     `certificate` with `private_key` (None: the key is in the same file), or `username` with `password`.
     `ca_certificate` None means BCM's own files on this host.  `connect_timeout` and `read_timeout` are for one wait on
-    the network, `deadline` for one call over all head nodes.
+    the network, `deadline` for one call over all head nodes; looking a name up is the system's own time beside them.
     """
 
     headnodes: tuple[str, ...]

@@ -298,6 +298,17 @@ def test_without_requests_the_slim_session_serves(monkeypatch, installed, kind):
     made.close()
 
 
+def test_every_request_has_a_connection_of_its_own(sim, session, monkeypatch):
+    """A kept connection is one that the server is about to close, which looks like a dead head node."""
+    client = BcmClient(settings(sim, heads=1), session)
+    client.devices()
+    wrap, made = client._tls.wrap_socket, []
+    monkeypatch.setattr(client._tls, "wrap_socket", lambda *args, **options: made.append(1) or wrap(*args, **options))
+    for _ in range(3):
+        client.devices()
+    assert len(made) == 3
+
+
 def test_no_connection_is_left_open(sim, session):
     client = BcmClient(settings(sim, heads=1), session)
     client.devices()
