@@ -198,3 +198,16 @@ def test_a_head_node_goes(node: Lab) -> None:
         until(lambda: node.in_step(True), 60)
     finally:
         node.superpod("labhost", "start", "bcm-head-01")
+
+
+def test_head_nodes_are_found_without_configuration(node: Lab) -> None:
+    set_config(node, bcm_headnodes=[])
+    before = node.journal()
+    until(lambda: said_since(node, before, "The configuration is loaded anew.") == 1)
+    node.run("systemctl stop node_exporter")
+    until(lambda: node.in_step(True))
+    metrics = node.run("cat /var/lib/node_exporter/textfile_collector/bcm_role_monitor.prom")
+    url = node.run("cat /var/spool/cmd/my.master.cmd.url")
+    found = re.search(r'headnode_info\{headnode="([^"]+)"', metrics)
+    assert found is not None
+    assert found.group(1) in url or found.group(1) == "master"

@@ -93,7 +93,8 @@ class Daemon:
         self._notifier = Notifier()
         self._monitor = Monitor(config, journal, bcm.Bcm(config))
         self._listener: events.Listener | None = None
-        self._work: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        """A check to be done; True: with the configuration loaded anew whether it has changed or not."""
         self._busy_since: float | None = None
         self._read_end, self._write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._stop = False
@@ -126,15 +127,13 @@ class Daemon:
         return self._beat if self._extra is None else min(self._beat, self._extra)
 
     def _begin_check(self, now: float) -> None:
-        if self._reload or self._source.changed(self._config):
-            self._load()
-        self._reload = False
         if self._extra is not None and now >= self._extra:
             self._extra = None
         if now >= self._beat:
             self._beat = schedule.following(self._beat, self._config.check_interval, now)
         self._busy_since = now
-        self._work.put(None)
+        self._work.put(self._reload)
+        self._reload = False
 
     def _overdue(self, now: float) -> bool:
         """Whether a check has taken longer than all its deadlines together: something is stuck."""
@@ -171,8 +170,10 @@ class Daemon:
 
     def _checks(self) -> None:
         while True:
-            self._work.get()
+            reload = self._work.get()
             try:
+                if reload or self._source.changed(self._config):
+                    self._load()
                 self._monitor.check()
             except Exception as error:  # noqa: BLE001 - a fault in one check must not end monitoring
                 self._journal.say("error", f"This check failed: {type(error).__name__}: {error}")

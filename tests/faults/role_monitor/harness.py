@@ -194,7 +194,7 @@ class Rig:
 
     @property
     def expected(self) -> bytes:
-        targets = [(one["job"], int(str(one["port"]))) for one in EXPORTERS]
+        targets = [(str(one["job"]), int(str(one["port"]))) for one in EXPORTERS]
         return target_document.encode(target_document.build(self.host, "slurm", targets))
 
     def systemctl_log(self) -> list[tuple[float, str, str]]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -195,7 +196,7 @@ def test_a_name_that_does_not_resolve_is_no_address(monkeypatch: pytest.MonkeyPa
     def fails(*_arguments: object, **_options: object) -> None:
         raise OSError("no such name")
 
-    monkeypatch.setattr(bcm.socket, "getaddrinfo", fails)
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
     assert isinstance(ask({ONE: LOST, TWO: HELD}, TWO), Unknown)
 
 

@@ -405,7 +405,7 @@ def test_a_failure_is_told_and_tried_again(answers: list[Any], says: str, monkey
 
 def test_the_library_list_is_what_the_daemon_imports() -> None:
     library = Path(bcm_role_monitor.LIBRARY)
-    wanted = set()
+    wanted: set[str] = set()
     waiting = [*(library / "superpod_role_monitor").glob("*.py")]
     while waiting:
         tree = ast.parse(waiting.pop().read_text())
