@@ -76,7 +76,8 @@ def device_from_record(record: object, number: int = 0) -> Device:
     hostname = _text(record, "hostname", label)
     if hostname is None:
         raise BadRecord(f"{label} has no hostname (uuid {shown(record.get('uuid'))}).")
-    if len(hostname) > MAX_HOSTNAME or "/" in hostname or "\\" in hostname:
+    # A path separator would leave a directory, a leading "-" would be an option of ssh.
+    if len(hostname) > MAX_HOSTNAME or "/" in hostname or "\\" in hostname or hostname.startswith("-"):
         raise BadRecord(f"{label} has a hostname that cannot be one: {shown(hostname)}.")
     label = f"device {shown(hostname)}"
     values = {key: _text(record, key, label) for key in _TEXT_FIELDS}

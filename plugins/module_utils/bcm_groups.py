@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import ipaddress
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -186,7 +187,10 @@ def _ordered(rules: dict[str, SystemGroup]) -> dict[str, SystemGroup]:
 
 
 def host_variables(device: Device, headnode: str) -> dict[str, t.Any]:
-    """The variables of one host; what BCM does not say is None, and roles it does not say are []."""
+    """The variables of one host; what BCM does not say is None, and roles it does not say are [].
+
+    `ansible_host` goes into ssh's command line, so only an address gets there.
+    """
     variables: dict[str, t.Any] = {
         "bcm_category": device.category,
         "bcm_cluster": device.cluster,
@@ -198,9 +202,17 @@ def host_variables(device: Device, headnode: str) -> dict[str, t.Any]:
         "bcm_type": device.type,
         "bcm_uuid": device.uuid,
     }
-    if device.ip is not None:
+    if is_address(device.ip):
         variables["ansible_host"] = device.ip
     return variables
+
+
+def is_address(text: str | None) -> bool:
+    """Whether the text is an IPv4 or IPv6 address."""
+    try:
+        return text is not None and bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def plan_inventory(
@@ -287,7 +299,7 @@ def _remark(devices: list[Device], warnings: list[str]) -> None:
     odd = [device for device in devices if not _HOSTNAME.fullmatch(device.hostname)]
     if odd:
         warnings.append(f"Not valid as host names, kept as text: {_names(odd)}.")
-    without_ip = [device for device in devices if device.ip is None]
+    without_ip = [device for device in devices if not is_address(device.ip)]
     if without_ip:
         warnings.append(f"No ip in BCM, so Ansible connects by name: {_names(without_ip)}.")
     lost = [device for device in devices if device.category is None and (device.type or "").lower() == "physicalnode"]

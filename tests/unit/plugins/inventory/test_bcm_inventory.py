@@ -500,7 +500,7 @@ def test_names_from_bcm_are_never_evaluated(inventory, sim):
         (EVIL, "{{ bcm_category }}"),
         (EVIL, "{{ bcm_cluster }}"),
         (EVIL, "{{ bcm_roles[0] }}"),
-        (EVIL, "{{ ansible_host }}"),
+        (EVIL, "{{ bcm_ip }}"),
         (EVIL, "{{ inventory_hostname }}"),
         (EVIL, "{{ inventory_hostname_short }}"),
         (EVIL, "{{ group_names | join }}"),
@@ -510,6 +510,7 @@ def test_names_from_bcm_are_never_evaluated(inventory, sim):
     ]
     answer = inventory({"expressions": expressions}, keyed_groups=[{"key": "bcm_category", "prefix": "own"}])
     assert answer["hosts"][EVIL]["bcm_category"] == EVIL
+    assert "ansible_host" not in answer["hosts"][EVIL]
     values = list(answer["evaluated"].values())
     assert [*values[:6], *values[7:]] == [EVIL, EVIL, EVIL.lower(), EVIL, EVIL, EVIL, "x{% raw %}", "{# x #}", EVIL]
     assert "uid=" not in json.dumps(answer)

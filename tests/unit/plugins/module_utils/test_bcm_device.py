@@ -84,6 +84,7 @@ def test_no_address(ip):
         ({"hostname": "a\u202eb"}, "unprintable"),
         ({"hostname": "../etc/passwd"}, "cannot be one"),
         ({"hostname": "a" * 254}, "cannot be one"),
+        ({"hostname": "-oProxyCommand=id"}, "cannot be one"),
         ({"hostname": "n", "category": ["x"]}, "device 'n' has a category that is no text"),
         ({"hostname": "n", "ip": {"v4": 1}}, "ip that is no text"),
         ({"hostname": "n", "uuid": "\ud800"}, "unprintable"),

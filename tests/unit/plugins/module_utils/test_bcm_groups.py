@@ -107,6 +107,17 @@ def test_names_differing_in_case_are_one_host():
         plan(device("dgx-01", uuid="u1"), device("DGX-01", uuid="u2"))
 
 
+@pytest.mark.parametrize(
+    ("ip", "set_"),
+    [("10.0.0.1", True), ("fd00::1", True), (None, False), ("-oProxyCommand=id", False), ("node.example", False)],
+)
+def test_only_an_address_becomes_ansible_host(ip, set_):
+    made = plan(device("n", ip=ip))
+    assert ("ansible_host" in made.hosts["n"]) is set_
+    assert made.hosts["n"]["bcm_ip"] == ip
+    assert bool(made.warnings) is not set_
+
+
 def test_an_image_with_the_name_of_a_host_gets_another():
     made = plan(device("gold"), software_images=(SoftwareImage("gold", "/cm/images/gold"),))
     assert made.groups["bcm_images"] == ["image-gold"]
