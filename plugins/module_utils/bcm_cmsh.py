@@ -16,9 +16,9 @@ import typing as t
 from collections.abc import Iterable, Iterator, Sequence
 
 from .bcm_client import Unknown
-from .bcm_device import devices_from_records, shown
+from .bcm_device import BadRecord, devices_from_records, shown
 from .bcm_groups import HOST_TYPES
-from .bcm_snapshot import Snapshot, SoftwareImage
+from .bcm_snapshot import Snapshot, software_image
 from .cmsh import CmshError, CmshOutput, Command, Verbatim, quote
 
 # Column widths: host names have at most 63 characters, categories and networks no limit that is known.
@@ -98,14 +98,12 @@ def cmsh_snapshot(runner: Runner, software_images: bool = False) -> Snapshot | U
         images = None
         if software_images:
             images = tuple(
-                SoftwareImage(row["name"], row["path"])
-                for row in _list(runner, "softwareimage", IMAGE_FIELDS)
-                if row["name"] and row["path"]
+                software_image(row["name"], row["path"]) for row in _list(runner, "softwareimage", IMAGE_FIELDS)
             )
     except CmshError as error:
         return Unknown(f"{error}.", "timeout" if error.code == "timeout" else "down")
-    except _Unreadable as error:
-        return Unknown(f"cmsh's output cannot be used: {error}.", "malformed")
+    except (_Unreadable, BadRecord) as error:
+        return Unknown(f"cmsh's output cannot be used: {str(error).rstrip('.')}.", "malformed")
     return Snapshot(devices=devices, headnode=socket.gethostname(), problems=problems, software_images=images)
 
 

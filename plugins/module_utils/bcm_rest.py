@@ -10,9 +10,9 @@ import typing as t
 from collections.abc import Iterable
 
 from .bcm_client import BcmClient, Unknown
-from .bcm_device import Device, shown
+from .bcm_device import BadRecord, Device, shown
 from .bcm_roles import Overlay, effective_roles
-from .bcm_snapshot import Rack, Snapshot, SoftwareImage
+from .bcm_snapshot import Rack, Snapshot, SoftwareImage, software_image
 
 NULL_UUID = "00000000-0000-0000-0000-000000000000"
 
@@ -91,12 +91,12 @@ def _with_extras(snapshot: Snapshot, client: BcmClient, extras: Extras) -> Snaps
         if extras.racks:
             changes["racks"] = placed.racks(_by_uuid(_objects(client, "cmpart", "getRacks")))
     if extras.images or extras.software_images:
-        images = _objects(client, "cmpart", "getSoftwareImages")
+        images, problems = _images(_objects(client, "cmpart", "getSoftwareImages"))
+        changes["problems"] = (*snapshot.problems, *problems)
         if extras.images:
-            changes["images"] = placed.images(categories, _by_uuid(images))
+            changes["images"] = placed.images(categories, images)
         if extras.software_images:
-            found = (_image(item) for item in sorted(images, key=lambda item: str(item.get("name"))))
-            changes["software_images"] = tuple(image for image in found if image is not None)
+            changes["software_images"] = tuple(sorted(images.values(), key=lambda image: image.name))
     return dataclasses.replace(snapshot, **changes)
 
 
@@ -114,11 +114,16 @@ def _printable(value: object) -> bool:
     return isinstance(value, str) and value != "" and value.isprintable()
 
 
-def _image(item: Object) -> SoftwareImage | None:
-    """BCM keeps an image in /cm/images unless its `path` says otherwise."""
-    name = item.get("name")
-    path = item.get("path") or f"/cm/images/{name}"
-    return SoftwareImage(str(name), str(path)) if _printable(name) and _printable(path) else None
+def _images(objects: list[Object]) -> tuple[dict[str, SoftwareImage], list[str]]:
+    """The software images by uuid, and a sentence for each object that is none."""
+    images: dict[str, SoftwareImage] = {}
+    problems: list[str] = []
+    for item in objects:
+        try:
+            images[str(item.get("uuid"))] = software_image(item.get("name"), item.get("path"))
+        except BadRecord as error:
+            problems.append(str(error))
+    return images, problems
 
 
 def _by_uuid(objects: Iterable[Object]) -> dict[str, Object]:
@@ -213,14 +218,13 @@ class _Placed:
                 found[device.hostname] = Rack(name, position if isinstance(position, int) else None)
         return found
 
-    def images(self, categories: dict[str, Object], images: dict[str, Object]) -> dict[str, SoftwareImage]:
+    def images(self, categories: dict[str, Object], images: dict[str, SoftwareImage]) -> dict[str, SoftwareImage]:
         """The software image of each host: the device's own, else its category's."""
-        known = {uuid: _image(item) for uuid, item in images.items()}
         found: dict[str, SoftwareImage] = {}
         for device, item in self._pairs:
             own = _reference(item, "softwareImageProxy", "parentSoftwareImage")
             category = categories.get(str(item.get("category")))
-            image = known.get(own or _reference(category, "softwareImageProxy", "parentSoftwareImage") or "")
+            image = images.get(own or _reference(category, "softwareImageProxy", "parentSoftwareImage") or "")
             if image is not None:
                 found[device.hostname] = image
         return found

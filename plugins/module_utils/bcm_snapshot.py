@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, fields
 
-from .bcm_device import Device, devices_from_records
+from .bcm_device import BadRecord, Device, devices_from_records, shown
 
 FORMAT = 1
 _COLUMNS = tuple(column.name for column in fields(Device))
@@ -20,6 +20,16 @@ class SoftwareImage:
 
     name: str
     path: str
+
+
+def software_image(name: object, path: object) -> SoftwareImage:
+    """The image of BCM's name and path; without a path it is where BCM keeps images.  Raises BadRecord."""
+    path = path or f"/cm/images/{name}"
+    if not isinstance(name, str) or not name or not name.isprintable() or "/" in name or name.startswith("-"):
+        raise BadRecord(f"software image {shown(name)} has a name that cannot be one.")
+    if not isinstance(path, str) or not path.isprintable() or not path.startswith("/"):
+        raise BadRecord(f"software image {shown(name)} has a path that is no absolute one: {shown(path)}.")
+    return SoftwareImage(name, path)
 
 
 @dataclass(frozen=True)

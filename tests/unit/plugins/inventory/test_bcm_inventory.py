@@ -258,6 +258,15 @@ def test_software_images_are_hosts_reached_by_chroot(inventory):
     assert "dgx-image" not in answer["groups"]["dgx_nodes"]
 
 
+@pytest.mark.parametrize(("name", "path"), [("gold", "images/gold"), ("-o", "/cm/images/o"), ("a/b", "/cm/images/a")])
+def test_a_software_image_that_cannot_be_a_host_is_not_lost_in_silence(inventory, sim, name, path):
+    sim.edit(lambda state: state["software_images"].update({name: {"path": path}}))
+    assert f"software image '{name}'" in failure(inventory(software_images=True))
+    answer = inventory(software_images=True, strict_devices=False)
+    assert answer["groups"]["bcm_images"] == ["default-image", "dgx-image"]
+    assert len(answer["warnings"]) == 1
+
+
 def test_constructed_options(inventory):
     answer = inventory(
         compose={"rank": "bcm_roles | length", "ansible_user": "'root'"},

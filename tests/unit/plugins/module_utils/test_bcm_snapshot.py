@@ -15,7 +15,7 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_snapshot i
 from hypothesis import given
 from hypothesis import strategies as st
 
-words = st.from_regex(r"[a-zäß_-]{1,8}", fullmatch=True)
+words = st.from_regex(r"[a-zäß_][a-zäß_-]{0,7}", fullmatch=True)
 devices = st.builds(
     Device,
     hostname=words,
