@@ -48,6 +48,7 @@ read_allocation() {
         [0-9] | [1-9][0-9] | [1-9][0-9][0-9]) ids="$ids $id" ;;
         [0-9]-[0-9] | [0-9]-[1-9][0-9] | [1-9][0-9]-[1-9][0-9])
             gpu=${id%-*}
+            [ "$gpu" -le "${id#*-}" ] || strange="$strange $id"
             while [ "$gpu" -le "${id#*-}" ]; do
                 ids="$ids $gpu" gpu=$((gpu + 1))
             done
@@ -140,8 +141,8 @@ find_stale() {
 
 # Writes $2, the next state of the file $1, where exporters do not look; a rename brings it in, so nobody reads half a file
 stage() {
-    if { printf %s "$2" >.new/"$1"; } 2>/dev/null; then
-        staged="$staged .new/$1"
+    if { printf %s "$2" >"$beside$1"; } 2>/dev/null; then
+        staged="$staged $beside$1"
     else
         failed="$failed $1"
     fi
@@ -151,8 +152,15 @@ stage() {
 # shellcheck disable=SC2086 # lists of names without spaces
 update() {
     find_stale
-    staged='' failed=''
-    [ -d .new ] || mkdir .new 2>/dev/null
+    staged='' failed='' beside=.new- place=.
+    set -- $names $shared
+    case $# in
+    0 | 1) place=${1:-} ;;
+    *) # several files are renamed by one program, if their names are the new ones already
+        beside=.new/
+        [ -d .new ] || mkdir .new 2>/dev/null
+        ;;
+    esac
     for name in $names; do
         look "$name"
         case $kind in
@@ -164,8 +172,8 @@ update() {
         look "$name"
         stage "$name" "$others"
     done
-    [ ! "$staged" ] || mv -f $staged . 2>/dev/null || failed="$failed$staged"
-    [ ! "$doomed" ] || rm -f $doomed 2>/dev/null || failed="$failed$doomed"
+    [ ! "$staged" ] || mv -f $staged $place 2>/dev/null || failed="$failed$staged"
+    [ ! "$doomed" ] || rm -rf $doomed .new 2>/dev/null || failed="$failed$doomed"
     [ ! "$failed" ] || say "could not change all files in $dir (is it full or read-only?):$failed"
 }
 
