@@ -102,7 +102,7 @@ options:
     env:
       - name: BCM_PASSWORD
   timeout:
-    description: Seconds for everything that is asked of BCM at once, over all head nodes.
+    description: Seconds for one question to BCM, over all head nodes. The hosts are one, each RPC call is another.
     type: float
     default: 30
     env:

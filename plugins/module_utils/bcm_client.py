@@ -20,7 +20,7 @@ import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from .bcm_device import Device, devices_from_records, same_host, shown
+from .bcm_device import Device, devices_from_records, is_address, same_host, shown
 from .bcm_http import Session, deadline_after, new_session, use_tls
 from .bcm_tls import BcmConfigError, BcmTlsContext, tls_context
 
@@ -223,7 +223,7 @@ class BcmClient:
         following = [SHARED_NAME, str(value.get("shared_head_node_ip"))]
         for known in (names, following):
             for headnode in self._settings.headnodes:
-                if headnode in known or any(same_host(name, headnode) for name in known if not _is_address(name)):
+                if headnode in known or any(same_host(name, headnode) for name in known if not is_address(name)):
                     self._headnode = headnode
                     return headnode
         return None
@@ -372,10 +372,6 @@ def _not_empty(answer: Devices) -> Devices:
         "GET_DEVICE_TOKEN",
         "empty",
     )
-
-
-def _is_address(text: str) -> bool:
-    return ":" in text or text.replace(".", "").isdigit()
 
 
 def _parse(content: bytes, keep: frozenset[str] | None) -> t.Any:

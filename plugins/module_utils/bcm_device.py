@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 from dataclasses import dataclass
 
@@ -102,3 +103,11 @@ def same_host(a: str, b: str) -> bool:
     """Whether two names are of one host: BCM's short name, the kernel's full one, any case."""
     short_a, short_b = (name.strip().split(".", 1)[0].lower() for name in (a, b))
     return bool(short_a) and short_a == short_b
+
+
+def is_address(text: str | None) -> bool:
+    """Whether the text is an IPv4 or IPv6 address."""
+    try:
+        return text is not None and bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False

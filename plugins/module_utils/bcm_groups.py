@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import ipaddress
 import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .bcm_device import Device, shown
+from .bcm_device import Device, is_address, shown
 from .bcm_snapshot import Snapshot
 from .bcm_tls import BcmConfigError
 
@@ -205,14 +204,6 @@ def host_variables(device: Device, headnode: str) -> dict[str, t.Any]:
     if is_address(device.ip):
         variables["ansible_host"] = device.ip
     return variables
-
-
-def is_address(text: str | None) -> bool:
-    """Whether the text is an IPv4 or IPv6 address."""
-    try:
-        return text is not None and bool(ipaddress.ip_address(text))
-    except ValueError:
-        return False
 
 
 def plan_inventory(
