@@ -48,6 +48,8 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
         epilog="Exit status: 0 in step (or stopped by a signal), 1 could not tell or not in step, "
         "2 bad configuration, 3 another role monitor is running.",
         allow_abbrev=False,
+        # A width of its own: argparse would load shutil and three compression libraries to ask for the terminal's.
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=100),
     )
     parser.add_argument("--config", default="/etc/bcm-role-monitor/config.json", help="default: %(default)s")
     parser.add_argument(

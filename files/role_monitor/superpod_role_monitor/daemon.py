@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import fcntl
 import os
-import queue
 import select
 import signal
 import threading
@@ -93,8 +92,8 @@ class Daemon:
         self._notifier = Notifier()
         self._monitor = Monitor(config, journal, bcm.Bcm(config))
         self._listener: events.Listener | None = None
-        self._work: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        """A check to be done; True: with the configuration loaded anew whether it has changed or not."""
+        self._work = threading.Event()
+        """Set when a check is to be done; until it is done, no other is begun."""
         self._busy_since: float | None = None
         self._read_end, self._write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._stop = False
@@ -132,8 +131,7 @@ class Daemon:
         if now >= self._beat:
             self._beat = schedule.following(self._beat, self._config.check_interval, now)
         self._busy_since = now
-        self._work.put(self._reload)
-        self._reload = False
+        self._work.set()
 
     def _overdue(self, now: float) -> bool:
         """Whether a check has taken longer than all its deadlines together: something is stuck."""
@@ -170,9 +168,11 @@ class Daemon:
 
     def _checks(self) -> None:
         while True:
-            reload = self._work.get()
+            self._work.wait()
+            self._work.clear()
             try:
-                if reload or self._source.changed(self._config):
+                if self._reload or self._source.changed(self._config):
+                    self._reload = False
                     self._load()
                 self._monitor.check()
             except Exception as error:  # noqa: BLE001 - a fault in one check must not end monitoring

@@ -119,6 +119,7 @@ class Rig:
             **os.environ,
             "PATH": f"{HERE / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "FAKE_UNITS": str(self.units),
+            "MALLOC_ARENA_MAX": "1",  # as in the unit
         }
 
     def start(self, command: list[str] | None = None) -> None:
