@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""role_monitor_auth=certificate: the role's own tasks, by ansible-playbook, with the simulator's cmsh and its BCM."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+from bcm_simulator.fleet import small
+from bcm_simulator.testing import Simulator
+
+ROOT = Path(__file__).resolve().parents[3]
+NODES = ("one", "two")
+FILES = {"client.pem": 0o600, "client.key": 0o600, "ca.pem": 0o644}
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the role's files belong to root")
+
+# Each run of ansible-playbook costs seconds.
+FULL = pytest.mark.skipif(not os.environ.get("SUPERPOD_TEST_FULL"), reason="takes long; SUPERPOD_TEST_FULL=1")
+
+
+class Site:
+    """Two nodes and a head node that are all this machine, with directories of their own."""
+
+    def __init__(self, sim: Simulator, directory: Path) -> None:
+        self.sim = sim
+        self.directory = directory
+        self.made = directory / "made"
+        cmsh = directory / "bin" / "cmsh"
+        cmsh.parent.mkdir()
+        cmsh.symlink_to(sim.cmsh_path)
+        for node in NODES:
+            self.etc(node).mkdir()
+        here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "bcm_headnode": "head"}
+        inventory = {
+            "all": {"vars": here, "hosts": dict.fromkeys(NODES), "children": {"heads": {"hosts": {"head": {}}}}}
+        }
+        (directory / "inventory.yml").write_text(json.dumps(inventory))
+        role = {"name": "superpod.monitoring.role_monitor", "tasks_from": "configure.yml"}
+        program: dict[str, t.Any] = {"changed": False}
+        tasks = [
+            {"name": "Configure", "ansible.builtin.import_role": role, "vars": {"__role_monitor_program": program}}
+        ]
+        (directory / "site.yml").write_text(
+            json.dumps([{"hosts": ":".join(NODES), "gather_facts": False, "serial": "{{ at_once }}", "tasks": tasks}])
+        )
+        self.variables = {
+            "at_once": 2,
+            "role_monitor_headnodes": [sim.host],
+            "role_monitor_port": sim.port,
+            "role_monitor_certificate_dir": str(self.made),
+            "role_monitor_targets_dir": str(directory / "targets"),
+            "_role_monitor_authorities": [str(sim.directory / name) for name in ("cacert.pem", "cluster.pem")],
+            "_role_monitor_config_dir": str(directory) + "/etc-{{ inventory_hostname }}",
+            "_role_monitor_program": f"{sys.executable} {ROOT / 'files' / 'bcm_role_monitor.py'}",
+        }
+
+    def etc(self, node: str) -> Path:
+        return self.directory / f"etc-{node}"
+
+    def run(self, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": f"{self.directory / 'bin'}:{os.environ['PATH']}",
+            "HOME": str(self.directory),
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+            "ANSIBLE_INJECT_FACT_VARS": "false",
+            "ANSIBLE_NOCOLOR": "true",
+        }
+        program = Path(sys.executable).parent / "ansible-playbook"
+        done = subprocess.run(
+            [program, "site.yml", "-i", "inventory.yml", "-e", json.dumps({**self.variables, **variables}), *arguments],
+            cwd=self.directory,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+        assert "[WARNING]" not in done.stderr, done.stderr
+        assert "DEPRECAT" not in done.stderr, done.stderr
+        return done
+
+    def changes(self, *arguments: str, **variables: t.Any) -> dict[str, int]:
+        """How much changed on each node, of a run without failure."""
+        done = self.run(*arguments, **variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = re.findall(r"^(\w+)\s+: ok=\d+\s+changed=(\d+)", done.stdout, re.MULTILINE)
+        return {name: int(count) for name, count in found}
+
+    def files(self, node: str) -> dict[str, bytes]:
+        return {name: (self.etc(node) / name).read_bytes() for name in FILES if (self.etc(node) / name).exists()}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> t.Iterator[Site]:
+    state = small()
+    state["nodes"][socket.gethostname().split(".", 1)[0]] = {
+        "category": next(iter(state["categories"])),
+        "ip": "10.1.1.1",
+    }
+    with Simulator(state) as sim:
+        yield Site(sim, tmp_path)
+
+
+def test_made_once_and_copied_to_the_nodes(site: Site) -> None:
+    """Readable to root only, told nobody; BCM answers with it before the configuration is there."""
+    done = site.run("-vvv", "--diff")
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = site.files("one")
+    assert set(files) == set(FILES)
+    assert site.files("two") == files
+    for name, mode in FILES.items():
+        assert (site.etc("one") / name).stat().st_mode & 0o777 == mode, name
+        assert files[name].endswith(b"-----\n")
+    assert site.made.stat().st_mode & 0o777 == 0o700
+    assert files["client.pem"] == (site.made / "role-monitor.pem").read_bytes()
+    assert files["client.key"] == (site.made / "role-monitor.key").read_bytes()
+    assert ssl.create_default_context(cadata=files["ca.pem"].decode()).cert_store_stats()["x509_ca"] == 2
+    asked = [request.profile for request in site.sim.requests if request.path == "/rest/v1/device"]
+    assert asked == ["superpod-role-monitor"] * len(NODES)
+    profile = site.sim.store.snapshot()["profiles"]["superpod-role-monitor"]
+    assert (profile["tokens"], profile["services"]) == (["GET_DEVICE_TOKEN"], [])
+
+    key_lines = [line for line in files["client.key"].decode().splitlines() if len(line) > 20]
+    assert len(key_lines) > 1
+    said = done.stdout + done.stderr
+    assert not [line for line in key_lines if line in said]
+    assert "LS0tLS1CRUdJTi" not in said  # the same in base64
+    assert '"bcm_headnodes"' in said  # the rest of the difference is there
+
+    # nothing changes any more, with one node after the other neither
+    assert site.changes(at_once=1) == dict.fromkeys(NODES, 0)
+
+
+@FULL
+def test_check_mode_on_a_fresh_host(site: Site) -> None:
+    foretold = site.changes("--check", "--diff")
+    assert min(foretold.values()) >= 2
+    assert not site.made.exists()
+    assert site.files("one") == {}
+    assert site.sim.writes.stored == 0
+
+
+@FULL
+def test_a_new_certificate_and_no_certificate(site: Site) -> None:
+    assert min(site.changes("--limit", "two").values()) >= 2
+    assert min(site.changes("--limit", "one").values()) >= 2
+    first = site.files("two")
+    assert site.files("one") == first
+    assert site.changes("--check") == dict.fromkeys(NODES, 0)
+
+    # one that BCM does not take any more is replaced everywhere
+    site.sim.revoke(str(site.made / "role-monitor.pem"))
+    assert min(site.changes("--check").values()) >= 1
+    assert site.files("two") == first
+    assert min(site.changes().values()) >= 1
+    second = site.files("two")
+    assert second["client.key"] != first["client.key"]
+    assert site.files("one") == second
+
+    # a node that goes over to its own certificate keeps no key; where BCM does not take that, the configuration stays
+    config = (site.etc("one") / "config.json").read_bytes()
+    done = site.run(role_monitor_auth="node")
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "config.json is left as it was" in said
+    assert "set role_monitor_auth to certificate" in said
+    assert site.files("one") == {}
+    assert (site.etc("one") / "config.json").read_bytes() == config
+
+
+@FULL
+def test_events_need_a_session(site: Site) -> None:
+    site.changes(role_monitor_events="auto")
+    profile = site.sim.store.snapshot()["profiles"]["superpod-role-monitor"]
+    assert (profile["tokens"], profile["services"]) == (["GET_DEVICE_TOKEN"], ["CMSession"])
+
+
+@FULL
+def test_hosts_that_do_not_agree_are_told_so(site: Site) -> None:
+    done = site.run(role_monitor_auth="{{ 'files' if inventory_hostname == 'one' else 'certificate' }}")
+    assert done.returncode != 0
+    assert "role_monitor_auth is certificate for two but not for all hosts of the play" in " ".join(done.stdout.split())
+    assert site.files("two") == {}
