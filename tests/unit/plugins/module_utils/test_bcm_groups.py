@@ -16,8 +16,11 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_groups imp
 )
 from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_snapshot import Snapshot, SoftwareImage
 from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_tls import BcmConfigError
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+# The machine may be busy; how long an example takes says nothing about it.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def device(hostname, **values):
@@ -133,6 +136,7 @@ def test_warnings_name_five_and_count_the_rest():
 names = st.lists(st.text(alphabet="aA-._/ {}ß0", min_size=1, max_size=4), unique=True, max_size=8)
 
 
+@unhurried
 @given(names)
 def test_group_names_are_valid_and_each_another(raw):
     groups = safe_group_names("bcm_role_", raw)
@@ -144,6 +148,7 @@ def test_group_names_are_valid_and_each_another(raw):
             assert groups[name] == f"bcm_role_{name}"
 
 
+@unhurried
 @given(names, st.text(alphabet="aA-._ß", min_size=1, max_size=4))
 def test_a_new_name_changes_no_other_but_by_colliding(raw, new):
     before, after = safe_group_names("x_", raw), safe_group_names("x_", [*raw, new])
@@ -155,6 +160,7 @@ def test_a_new_name_changes_no_other_but_by_colliding(raw, new):
 globs = st.lists(st.text(alphabet="ab*?![]-", min_size=1, max_size=4), max_size=4)
 
 
+@unhurried
 @given(globs, st.text(alphabet="abA-", max_size=4))
 def test_a_matcher_is_fnmatch_with_exclusions(patterns, value):
     wanted = [glob for glob in patterns if not glob.startswith("!")]

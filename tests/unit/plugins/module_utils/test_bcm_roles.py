@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_roles import Origin, Overlay, effective_roles
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 ROLES = ["slurmclient", "slurmserver", "slurmsubmit", "monitoring", "storage"]
@@ -71,7 +71,7 @@ clusters = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(clusters)
 def test_effective_roles_by_bcms_rules(cluster):
     configured = [

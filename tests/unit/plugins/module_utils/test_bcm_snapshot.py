@@ -12,8 +12,11 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_snapshot i
     from_cache,
     to_cache,
 )
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+# The machine may be busy; how long an example takes says nothing about it.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 words = st.from_regex(r"[a-zäß_][a-zäß_-]{0,7}", fullmatch=True)
 devices = st.builds(
@@ -41,6 +44,7 @@ snapshots = st.builds(
 )
 
 
+@unhurried
 @given(snapshots)
 def test_a_snapshot_comes_back_from_the_cache_as_it_was(snapshot):
     assert from_cache(json.loads(json.dumps(to_cache(snapshot)))) == snapshot
