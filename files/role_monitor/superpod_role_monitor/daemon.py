@@ -20,6 +20,7 @@ from typing import Any
 
 from . import bcm, events, schedule
 from .config import Config, ConfigError, load
+from .decision import Note
 from .journal import Journal
 from .monitor import Monitor, boot_clock, short_host_name
 from .systemd import Notifier
@@ -227,10 +228,8 @@ class Daemon:
 
     def _events_changed(self, connected: bool, detail: str) -> None:
         self._monitor.events_connected = connected
-        if connected:
-            self._journal.say("info", f"Waiting for BCM's events at {detail}.")
-        else:
-            self._journal.say("info", f"No events of BCM, polling goes on: {detail}")
+        text = f"Waiting for BCM's events at {detail}." if connected else f"No events of BCM, polling goes on: {detail}"
+        self._journal.report([Note("events", "info", text)])
 
     def _leave(self) -> None:
         self._notifier.send("STOPPING=1")

@@ -297,7 +297,12 @@ def test_without_events_polling_goes_on(node: Rig) -> None:
         head.fault("status", status=635, path="/json")
     node.write_config(events="auto")
     begin(node)
+    for cluster_name in ("other", "slurm"):  # each begins events anew, and fails anew
+        node.write_config(cluster_name=cluster_name)
+        node.whole_check()
     assert len([line for line in node.log if "No events of BCM" in line]) == 1
+    metrics = (node.directory / "textfile" / "bcm_role_monitor.prom").read_text()
+    assert 'bcm_role_monitor_events_connected{monitor="default"} 0.0' in metrics
 
 
 # -- names, clocks, files
