@@ -167,15 +167,29 @@ def test_a_new_certificate_and_no_certificate(site: Site) -> None:
     assert second["client.key"] != first["client.key"]
     assert site.files("one") == second
 
-    # a node that goes over to its own certificate keeps no key; where BCM does not take that, the configuration stays
+    # where BCM does not take a node's own certificate, the one that works stays
     config = (site.etc("one") / "config.json").read_bytes()
     done = site.run(role_monitor_auth="node")
     assert done.returncode != 0
     said = " ".join(done.stdout.split())
     assert "config.json is left as it was" in said
     assert "set role_monitor_auth to certificate" in said
-    assert site.files("one") == {}
+    assert site.files("one") == second
     assert (site.etc("one") / "config.json").read_bytes() == config
+
+
+@FULL
+def test_a_node_that_uses_its_own_certificate_keeps_no_key(site: Site) -> None:
+    site.changes()
+    certificate, key = site.sim.certificate("readonly", "node's own")
+    own = {
+        "_role_monitor_node_cert_path": certificate,
+        "_role_monitor_node_key_path": key,
+        "role_monitor_ca_path": site.sim.ca,
+    }
+    assert min(site.changes(role_monitor_auth="node", **own).values()) == 1
+    assert site.files("one") == {}
+    assert json.loads((site.etc("one") / "config.json").read_text())["key_path"] == key
 
 
 @FULL
