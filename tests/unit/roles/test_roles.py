@@ -13,7 +13,6 @@ import yaml
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "tasks").is_dir())
 SHARED = "superpod_"
-# Module executions that change nothing they could be notified for, or that prepare others.
 KEYWORDS_OF_A_BLOCK = {"block", "rescue", "always"}
 
 
