@@ -238,3 +238,15 @@ def test_what_is_made_on_the_head_node_is_made_once() -> None:
     for task in tasks:
         assert task["run_once"] is True
         assert task["delegate_to"] == "{{ role_monitor_certificate_host }}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_booleans_may_come_from_the_command_line(role: str) -> None:
+    """`-e role_x=false` is a string, and a string is no condition."""
+    names = [name for name, option in spec(role).items() if option["type"] == "bool"]
+    for path in task_files(role):
+        for task, _tags in flat(load(role, path)):
+            conditions = task["when"] + listed(task.get("ansible.builtin.assert", {}).get("that", []))
+            for name in names:
+                for condition in conditions:
+                    assert condition.count(name) == condition.count(f"{name} | bool"), f"{path}: {task['name']}"
