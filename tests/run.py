@@ -23,7 +23,9 @@ LOGS = ROOT / ".cache" / "test"
 COLLECTION = ROOT / ".collections/ansible_collections/superpod/monitoring"
 SHOWN_LINES = 60
 LAB = {"LAB_ID": os.environ.get("LAB_ID", "1")}
-MATRIX_TESTS = ("tests/unit/plugins",)
+MATRIX_TESTS = ("tests/unit/plugins", "tests/unit/roles")
+# every branch of what stops and removes
+DECISION_COVERAGE = ("--cov=superpod_role_monitor.decision", "--cov-branch", "--cov-fail-under=100")
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def stages() -> list[Stage]:
             quick=True,
         ),
         pytest("unit", "-n", "2", "tests/unit", quick=True),
+        pytest("decision-coverage", *DECISION_COVERAGE, "tests/unit/files/role_monitor"),
         pytest("dashboards", "tests/dashboards"),
         *(pytest(f"core-{core}", "-n", "2", *MATRIX_TESTS, python=python) for core, python in matrix()),
         pytest("faults", "tests/faults"),
