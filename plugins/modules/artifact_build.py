@@ -107,7 +107,7 @@ artifact:
       module_version: v1.12.1
       sum: h1:LzcZ6SqJRH2EULBz3Paa1t1uzQaaoo9domuz8FQDkiY=
       trust: pinned
-      checksum_database: sum.golang.org
+      checksum_database: sums.example.com
       toolchain: go1.26.8
       cgo: false
       ldflags: ""

@@ -203,7 +203,7 @@ if arguments[0] == "mod":
         sys.exit(1)
     print(json.dumps({{"Version": version, "Sum": open(here + "/sum").read(), "Dir": here + "/source"}}))
 elif arguments[0] == "env":
-    print({{"GOVERSION": "go1.26.8", "GOSUMDB": "sum.golang.org"}}[arguments[1]])
+    print({{"GOVERSION": "go1.26.8", "GOSUMDB": "sums.example.com"}}[arguments[1]])
 elif arguments[0] == "build":
     assert os.getcwd() == os.path.realpath(here + "/source"), os.getcwd()
     if arguments[-1] == "./broken":
@@ -279,7 +279,7 @@ def test_built_once_for_each_architecture_and_then_without_go(builder: Builder) 
             "module_version": "v1.0",
             "sum": "h1:right=",
             "trust": "pinned",
-            "checksum_database": "sum.golang.org",
+            "checksum_database": "sums.example.com",
             "toolchain": "go1.26.8",
             "cgo": arch == "amd64",
             "ldflags": "-X main.version=1.0",
