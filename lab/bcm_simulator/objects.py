@@ -188,6 +188,23 @@ def role_object(owner: str, role: str) -> Entity:
     }
 
 
+def os_service_object(owner: str, service: State) -> Entity:
+    """A service of the operating system that BCM manages for `owner` (kind/name)."""
+    return {
+        "baseType": "OSServiceConfig",
+        "childType": "",
+        "name": service["name"],
+        "uuid": entity_uuid("service", f"{owner}/{service['name']}"),
+        "monitored": service["monitored"],
+        "autostart": service["autostart"],
+        "runIf": service["run_if"],
+        "managed": service["managed"],
+        "addFromRole": service["add_from_role"],
+        "fromGenericRole": service["from_generic_role"],
+        **_COMMON,
+    }
+
+
 def reference(state: State, section: str, kind: str, name: str | None) -> str:
     """The uuid of an entity by name, the null reference for none."""
     if name is None:
@@ -222,6 +239,7 @@ def device_object(state: State, name: str, port: int) -> Entity:
     result["interfaces"] = [interface]
     result["rackPosition"] = _rack_position(state, device)
     result["roles"] = [role_object(f"device/{name}", role) for role in device["roles"]]
+    result["services"] = [os_service_object(f"device/{name}", service) for service in device["services"]]
     if is_head:
         result["provisioningInterface"] = NULL_UUID
         result["cmdaemonUrl"] = f"https://{device['ip']}:{port}"
@@ -301,6 +319,7 @@ def category_object(state: State, name: str) -> Entity:
         **_COMMON,
     }
     result["roles"] = [role_object(f"category/{name}", role) for role in category["roles"]]
+    result["services"] = [os_service_object(f"category/{name}", service) for service in category["services"]]
     for text, key in TEXT_KEYS.items():
         result[key] = category["properties"].get(text, EXCLUDE_LISTS.get(text, ""))
     return result

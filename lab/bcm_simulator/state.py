@@ -51,6 +51,7 @@ _ENTITIES: dict[str, Callable[[str], State]] = {
         status="UP",
         category=None,
         rack=None,
+        services=list,
         properties=dict,
     ),
     "nodes": _defaults(
@@ -63,9 +64,10 @@ _ENTITIES: dict[str, Callable[[str], State]] = {
         rack=None,
         uuid=None,
         status="UP",
+        services=list,
         properties=dict,
     ),
-    "categories": _defaults(image=None, roles=list, uuid=None, properties=dict),
+    "categories": _defaults(image=None, roles=list, uuid=None, services=list, properties=dict),
     "software_images": _defaults(path=None, uuid=None, locked=False),
     "overlays": _defaults(priority=500, all_head_nodes=False, nodes=list, categories=list, roles=list, uuid=None),
     "networks": _defaults(base="10.141.0.0", netmask_bits=16, domain="eth.cluster", uuid=None),
@@ -76,6 +78,18 @@ _ENTITIES: dict[str, Callable[[str], State]] = {
     "wlm": _defaults(type="slurm", properties=dict, cgroups=dict),
     "role_settings": _defaults(wlmcluster=None, properties=dict),
 }
+# The sections whose `services` are operating system services; a profile's are names of CMDaemon's own.
+_WITH_OS_SERVICES = frozenset({"head_nodes", "nodes", "categories"})
+_OS_SERVICE = _defaults(
+    name="",
+    monitored=False,
+    autostart=False,
+    run_if="ALWAYS",
+    managed=True,
+    add_from_role=False,
+    from_generic_role=False,
+)
+RUN_IF = ("ALWAYS", "ACTIVE", "PASSIVE", "PREFERPASSIVE")
 _SCALARS: dict[str, Any] = {"cluster": "BCM 11.0 Cluster", "version": "11.0", "active": None}
 
 
@@ -118,6 +132,9 @@ def _section(section: str, raw: object, make: Callable[[str], State]) -> State:
                     f"{section}: {name!r} has an unknown key {key!r}; known are: {', '.join(sorted(entity))}"
                 )
             default = entity[key]
+            if key == "services" and section in _WITH_OS_SERVICES:
+                entity[key] = _os_services(f"{section}: {name!r}: services", value)
+                continue
             if isinstance(default, list) and not _is_name_list(value):
                 raise StateError(f"{section}: {name!r}: {key} must be a list of names")
             if isinstance(default, dict) and not isinstance(value, dict):
@@ -125,6 +142,34 @@ def _section(section: str, raw: object, make: Callable[[str], State]) -> State:
             entity[key] = value
         result[str(name)] = entity
     return result
+
+
+def _os_services(where: str, raw: object) -> list[State]:
+    if not isinstance(raw, list):
+        raise StateError(f"{where} must be a list of mappings, each with a name")
+    services = [_os_service(where, given) for given in raw]
+    names = [service["name"] for service in services]
+    for name in names:
+        if names.count(name) > 1:
+            raise StateError(f"{where}: {name!r} is there twice")
+    return services
+
+
+def _os_service(where: str, given: object) -> State:
+    if not isinstance(given, dict) or not isinstance(given.get("name"), str) or not given["name"]:
+        raise StateError(f"{where} must be a list of mappings, each with a name")
+    service = _OS_SERVICE("")
+    for key, value in given.items():
+        if key not in service:
+            raise StateError(
+                f"{where}: {given['name']!r} has an unknown key {key!r}; known are: {', '.join(sorted(service))}"
+            )
+        if isinstance(service[key], bool) and not isinstance(value, bool):
+            raise StateError(f"{where}: {given['name']!r}: {key} must be true or false")
+        service[key] = value
+    if service["run_if"] not in RUN_IF:
+        raise StateError(f"{where}: {service['name']!r}: run_if must be one of {', '.join(RUN_IF)}")
+    return service
 
 
 def _is_name_list(value: object) -> bool:

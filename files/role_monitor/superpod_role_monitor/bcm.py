@@ -23,7 +23,7 @@ MASTER = "master"
 _LARGEST = 16 * 1024 * 1024
 """Bytes of an answer: 10,000 devices, where an older BCM ignores the filter by host name, are 3 MB."""
 _STANDINGS = (("active", ("active_head_node_ip", "shared_head_node_ip")), ("passive", ("passive_head_node_ip",)))
-_KEEP = frozenset(("hostname", "uuid", "category", "services", "name", "managed"))
+_KEEP = frozenset(("hostname", "uuid", "category", "services", "name"))
 
 ClientFactory = Callable[[bcm_client.BcmSettings], Any]
 
@@ -127,7 +127,11 @@ class Bcm:
         return next((identity(device) for device in answer.devices if same_host(device.hostname, name)), "")
 
     def services(self, host: str) -> frozenset[str] | None:
-        """The names of the services that BCM itself manages on this node; None where BCM does not tell us."""
+        """The names of the services that BCM itself manages on this node; None where BCM does not tell us.
+
+        These are all in the list of the node and of its category, whatever their settings.  What a role brings counts
+        where BCM lists it there.  A certificate that may read nodes but not categories tells of the node's own ones.
+        """
         try:
             client = self._ready()
             node = client.rpc("cmdevice", "getNode", host, keep=_KEEP)
@@ -136,6 +140,8 @@ class Bcm:
             found = _service_names(node.value)
             categories = client.rpc("cmdevice", "getCategories", keep=_KEEP)
         except bcm_client.BcmConfigError:
+            return None
+        if isinstance(categories, bcm_client.Unknown) and categories.code != "denied":
             return None
         if isinstance(categories, bcm_client.RpcResult) and isinstance(categories.value, list):
             for category in categories.value:

@@ -18,8 +18,8 @@ from .decision import Actions, Known, Note, Observation, State, Unknown
 from .journal import Journal
 from .target_files import Outcome, TargetFiles
 
-SERVICES_AGE = 3600.0
-"""Seconds for which BCM's word on the services it manages itself is good."""
+SERVICES_AGE = 600.0
+"""Seconds after which BCM is asked again for the services it manages itself, where nothing is to be done meanwhile."""
 SETTLE = 10.0
 """Seconds in which --once sees what it started come up."""
 
@@ -64,7 +64,7 @@ class Monitor:
         self._systemd = units
         self._files = TargetFiles()
         self._gone: frozenset[str] = frozenset()
-        self._services: tuple[float, frozenset[str]] | None = None
+        self._forget_services()
         self._unknown_answers = 0
         self._file_errors = 0
         self._attempts: dict[str, int] = {}
@@ -83,7 +83,7 @@ class Monitor:
         self.config = config
         self.bcm.close()
         self.bcm = bcm
-        self._services = None
+        self._forget_services()
 
     def check(self) -> Result:
         """One check."""
@@ -92,8 +92,8 @@ class Monitor:
         units = None if isinstance(answer, Unknown) else self._unit_states()
         seen = self._observe(host, answer, units)
         new, actions = decision.decide(seen, self.state, self.config, self._clock())
-        if (actions.start or actions.stop) and self._learn_services(host):
-            seen = seen._replace(bcm_services=self._bcm_services())
+        if self._services_wanted(actions) and self._learn_services(host):
+            seen = seen._replace(bcm_services=self._services)
             new, actions = decision.decide(seen, self.state, self.config, self._clock())
         self._journal.report(actions.notes)
         # Remembered before it is done: a daemon that is killed in between still knows its attempts and its files.
@@ -125,8 +125,7 @@ class Monitor:
             path = decision.target_path(host, self.config)
         except target_document.TargetDocumentError:
             path = None
-        bcm_services = self._bcm_services()
-        units = tuple(one.unit for one in self.config.exporters if one.unit not in bcm_services)
+        units = tuple(one.unit for one in self.config.exporters if one.unit not in self._services)
         mine = [one for one, name in self.state.files.items() if name == host]
         paths = tuple(sorted({*mine, *([path] if path else [])}))
         self._act(Actions(stop=units))
@@ -176,27 +175,40 @@ class Monitor:
                     unclear.add(name)
                 elif owner not in ("", answer.identity):
                     foreign.add(name)
-        return Observation(
-            host, answer, units, self._bcm_services(), self._gone, frozenset(foreign), frozenset(unclear)
-        )
+        return Observation(host, answer, units, self._services, self._gone, frozenset(foreign), frozenset(unclear))
 
-    def _bcm_services(self) -> frozenset[str]:
-        return frozenset() if self._services is None else self._services[1]
+    def _forget_services(self) -> None:
+        self._services: frozenset[str] = frozenset()
+        self._services_told = True
+        self._services_due = 0.0
+
+    def _services_wanted(self, actions: Actions) -> bool:
+        """Whether BCM is to be asked for the services it manages itself.
+
+        Before each start and stop, as they may be BCM's since a moment ago; but not each time where BCM does not tell.
+        Else seldom, and only to notice that BCM gave one up, or to know what to spare when the role monitor is stopped.
+        """
+        acts = bool(actions.start or actions.stop)
+        if acts and self._services_told:
+            return True
+        needed = acts or bool(self._services) or self.config.on_stop == "remove"
+        return actions.held is not None and needed and self._clock() >= self._services_due
 
     def _learn_services(self, host: str) -> bool:
-        """Ask BCM which of the units it manages itself, unless that is known; whether the answer is new."""
-        now = self._clock()
-        if self._services is not None and now - self._services[0] < SERVICES_AGE:
-            return False
+        """Ask BCM which of the units it manages itself; whether the answer is new.  No answer changes nothing."""
         names = self.bcm.services(host)
-        before = self._bcm_services()
+        self._services_told = names is not None
+        self._services_due = self._clock() + SERVICES_AGE
         if names is None:
             text = "BCM does not tell which services it manages itself, so all exporters are managed here."
+            if self._services:
+                text = "BCM does not tell which services it manages itself now: its last answer holds."
             self._journal.report([Note("services", "info", text)])
-            names = frozenset()
-        managed = frozenset(one.unit for one in self.config.exporters if _service_name(one.unit) in names)
-        self._services = (now, managed)
-        return managed != before
+            return False
+        self._journal.report([Note("services", "debug", "BCM tells which services it manages itself.")])
+        before = self._services
+        self._services = frozenset(one.unit for one in self.config.exporters if _service_name(one.unit) in names)
+        return self._services != before
 
     def _remember(self, new: State) -> None:
         self.state = new
@@ -252,7 +264,6 @@ class Monitor:
             return
         units = [one.unit for one in self.config.exporters]
         records = self.state.units
-        bcm_services = self._bcm_services()
         facts = metrics.Facts(
             monitor=self.config.instance or "default",
             version=__version__,
@@ -265,7 +276,7 @@ class Monitor:
             file_errors=self._file_errors,
             start_attempts={unit: self._attempts.get(unit, 0) for unit in units},
             given_up={unit: unit in records and records[unit].given_up for unit in units},
-            bcm_services={unit: unit in bcm_services for unit in units},
+            bcm_services={unit: unit in self._services for unit in units},
         )
         try:
             metrics.write(self.config.textfile_dir, self.config.instance, facts)
@@ -275,8 +286,7 @@ class Monitor:
             self._journal.report([Note("metrics", "warning", text)])
 
     def _settled(self, units: dict[str, str]) -> bool:
-        bcm_services = self._bcm_services()
-        states = [units.get(one.unit) for one in self.config.exporters if one.unit not in bcm_services]
+        states = [units.get(one.unit) for one in self.config.exporters if one.unit not in self._services]
         if self.state.held:
             return all(state in decision.RUNNING for state in states)
         return not any(state in decision.RUNNING or state in decision.IN_TRANSIT for state in states)

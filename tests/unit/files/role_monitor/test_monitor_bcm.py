@@ -134,7 +134,8 @@ class NetworkClient:
 
     def rpc(self, _service: str, call: str, *_arguments: object, keep: Any = None) -> RpcResult | NoAnswer:
         if call in self._network.rpcs:
-            return RpcResult(self._network.rpcs[call], "head")
+            said = self._network.rpcs[call]
+            return said if isinstance(said, NoAnswer) else RpcResult(said, "head")
         addresses = self._network.ips.get(self._nodes[0])
         return NoAnswer("denied.", "denied") if addresses is None else RpcResult(addresses, self._nodes[0])
 
@@ -239,6 +240,8 @@ CATEGORIES = [{"uuid": "c", "services": ["cgroup_exporter"]}, {"uuid": "d", "ser
     [
         (NODE, CATEGORIES, {"node_exporter", "cgroup_exporter"}),
         (NODE, {}, {"node_exporter"}),
+        (NODE, NoAnswer("denied.", "denied"), {"node_exporter"}),
+        (NODE, NoAnswer("no answer.", "timeout"), None),
         ({"uuid": "u"}, CATEGORIES, set()),
         ([], CATEGORIES, None),
         (None, CATEGORIES, None),
