@@ -69,7 +69,8 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> t.Callable[..., Rendered
             [
                 str(Path(sys.executable).parent / "ansible-playbook"),
                 *("-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"),
-                *("-e", json.dumps(variables), str(playbook)),
+                # role_path stands for Ansible's own, which there is in a role only
+                *("-e", json.dumps({"role_path": str(ROOT / "roles" / "role_monitor"), **variables}), str(playbook)),
             ],
             cwd=directory,
             env={
@@ -118,6 +119,15 @@ def changed(render: t.Callable[..., Rendered]) -> Rendered:
         prometheus_server_retention_size="2TB",
         prometheus_server_scrape_interval="5s",
         prometheus_server_refresh_interval="7s",
+    )
+
+
+@pytest.fixture(scope="module")
+def instance(render: t.Callable[..., Rendered]) -> Rendered:
+    return render(
+        role_monitor_instance="dcgm",
+        role_monitor_roles=["monitoring"],
+        role_monitor_exporters=[{"unit": "dcgm-exporter.service", "job": "dcgm", "port": 9400}],
     )
 
 
@@ -261,3 +271,44 @@ def test_units_are_confined(default: Rendered, name: str, tmp_path: Path) -> Non
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Unknown key" not in ended.stderr, ended.stderr
     assert "Failed to parse" not in ended.stderr, ended.stderr
+
+
+def test_an_instance_has_a_configuration_and_directories_of_its_own(default: Rendered, instance: Rendered) -> None:
+    plain, own = (unit(rendered["bcm-role-monitor.service"])["Service"] for rendered in (default, instance))
+    assert own.pop("ExecStart")[0].endswith(" --config /etc/bcm-role-monitor/dcgm.json")
+    assert plain.pop("ExecStart")[0].endswith(" --config /etc/bcm-role-monitor/config.json")
+    for key in ("StateDirectory", "RuntimeDirectory"):
+        assert (plain.pop(key), own.pop(key)) == (["bcm-role-monitor"], ["bcm-role-monitor@dcgm"])
+    assert plain == own
+    first, second = (json.loads(rendered["config.json"]) for rendered in (default, instance))
+    assert {key for key in second if first.get(key) != second[key]} == {"exporters", "instance", "roles", "state_dir"}
+    assert (second["instance"], second["state_dir"]) == ("dcgm", "/var/lib/bcm-role-monitor@dcgm")
+    assert "instance" not in first
+    assert first["state_dir"] == "/var/lib/bcm-role-monitor"
+
+
+def test_a_unit_changes_with_the_program_so_that_each_instance_is_restarted(
+    default: Rendered, instance: Rendered, render: t.Callable[..., Rendered], tmp_path: Path
+) -> None:
+    def fingerprint(rendered: Rendered) -> str:
+        return rendered["bcm-role-monitor.service"].splitlines()[1]
+
+    assert fingerprint(default) == fingerprint(instance)
+    sources = tmp_path / "files"
+    shutil.copytree(ROOT / "files", sources, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "plugins").symlink_to(ROOT / "plugins")
+    with (sources / "role_monitor/superpod_role_monitor/schedule.py").open("a", encoding="utf-8") as file:
+        file.write("# new\n")
+    assert fingerprint(render(_role_monitor_sources=str(sources))) != fingerprint(default)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_takes_the_unit_of_an_instance(instance: Rendered, tmp_path: Path) -> None:
+    path = tmp_path / "bcm-role-monitor@dcgm.service"
+    path.write_text(instance["bcm-role-monitor.service"], encoding="utf-8")
+    ended = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True, check=False, timeout=60
+    )
+    # Programs that this machine lacks are no fault of the unit.
+    found = [line for line in ended.stderr.splitlines() if path.name in line and "is not executable" not in line]
+    assert not found, ended.stderr
