@@ -79,7 +79,7 @@ def hints(net: str, lab_id: int, spare: str) -> str:
     lab = f"LAB_ID={lab_id} " if lab_id else ""
     overlay = f"{lab}lab/superpod cmsh 'configurationoverlay; use slurm-client;"
     return f"""\
-Prometheus, its targets:   http://{net}.41:9090/targets
+Prometheus, its targets:   http://{net}.41:9090/classic/targets
 give a node the role:      {overlay} append nodes {spare}; commit'
 take it away:              {overlay} removefrom nodes {spare}; commit'
 what BCM says:             {lab}lab/superpod cmsh 'device; list'

@@ -97,7 +97,7 @@ def test_all_dgx_nodes_but_one_are_up_in_the_end(
     printed = capsys.readouterr().out
     assert "4 of 4 expected targets up, 0 others" in printed
     assert "cgroup_exporter: of this kind" in printed
-    assert "http://10.77.7.41:9090/targets" in printed
+    assert "http://10.77.7.41:9090/classic/targets" in printed
 
 
 def test_one_dgx_node_ends_without_any_target(lab: FakeLab) -> None:
