@@ -16,6 +16,7 @@ INSTALLED = (
     "python3-cryptography",
     "python3-prometheus-client",
     "python3-venv",
+    "rsync",
 )
 # Only in the image's apt cache: roles install them for real, without the network.
 CACHED = (
@@ -28,6 +29,10 @@ CACHED = (
     "munge",
     "mariadb-server",
     "victoria-metrics",
+    "python3-blessed",
+    "python3-pymysql",
+    "ufw",
+    "firewalld",
 )
 
 
