@@ -17,12 +17,14 @@ import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".cache" / "test"
 COLLECTION = ROOT / ".collections/ansible_collections/superpod/monitoring"
 SHOWN_LINES = 60
-LAB = {"LAB_ID": os.environ.get("LAB_ID", "1")}
+# Two stages at a time, as the smallest machine has cores; each with a lab of its own, if it boots one.
+LAB_IDS = ("1", "2")
 MATRIX_TESTS = ("tests/unit/plugins", "tests/unit/roles")
 # every branch of what stops and removes
 DECISION_COVERAGE = ("--cov=superpod_role_monitor.decision", "--cov-branch", "--cov-fail-under=100")
@@ -115,8 +117,8 @@ def stages() -> list[Stage]:
         pytest("faults", "tests/faults"),
         Stage("lab-selftest", ["lab/selftest"]),
         Stage("lab-crashtest", ["lab/crashtest"]),
-        Stage("molecule-default", ["molecule", "test", "-s", "default"], env=LAB),
-        pytest("lab", "tests/lab", env={**LAB, "SUPERPOD_LAB_TESTS": "1"}),
+        Stage("molecule-default", ["molecule", "test", "-s", "default"]),
+        pytest("lab", "tests/lab", env={"SUPERPOD_LAB_TESTS": "1"}),
     ]
 
 
@@ -133,7 +135,15 @@ def count(stage: Stage, returncode: int) -> tuple[int, int]:
     return total - bad - skipped, bad or (1 if returncode else 0)
 
 
-def run(stage: Stage) -> Outcome:
+def run(stage: Stage, free_labs: SimpleQueue[str]) -> Outcome:
+    lab_id = free_labs.get()
+    try:
+        return run_in_lab(stage, lab_id)
+    finally:
+        free_labs.put(lab_id)
+
+
+def run_in_lab(stage: Stage, lab_id: str) -> Outcome:
     log = LOGS / f"{stage.name}.log"
     (LOGS / f"{stage.name}.xml").unlink(missing_ok=True)
     began = time.monotonic()
@@ -141,7 +151,12 @@ def run(stage: Stage) -> Outcome:
     with log.open("w") as out:
         try:
             returncode = subprocess.run(
-                stage.argv, cwd=stage.cwd, env={**os.environ, **stage.env}, stdout=out, stderr=out, check=False
+                stage.argv,
+                cwd=stage.cwd,
+                env={**os.environ, "LAB_ID": lab_id, **stage.env},
+                stdout=out,
+                stderr=out,
+                check=False,
             ).returncode
         except OSError as error:
             out.write(f"{error}\n")
@@ -175,10 +190,11 @@ def main() -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ.setdefault("SUPERPOD_TEST_FULL", "1" if args.full else "")
-    # the quick ones side by side; those with a lab of their own one after another, since they measure time
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        outcomes = list(pool.map(run, [stage for stage in chosen if stage.quick]))
-    outcomes += [run(stage) for stage in chosen if not stage.quick]
+    free_labs: SimpleQueue[str] = SimpleQueue()
+    for lab_id in LAB_IDS:
+        free_labs.put(lab_id)
+    with ThreadPoolExecutor(max_workers=len(LAB_IDS)) as pool:
+        outcomes = list(pool.map(lambda stage: run(stage, free_labs), chosen))
 
     passed = sum(outcome.passed for outcome in outcomes)
     failed = sum(outcome.failed for outcome in outcomes)
