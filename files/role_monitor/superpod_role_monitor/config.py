@@ -63,12 +63,29 @@ def load(path: str, schema_path: str, overrides: Mapping[str, Any]) -> Config:
             content = file.read(LARGEST + 1)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from None
-    with open(schema_path, "rb") as file:
-        rules = json.load(file)
+    rules = _rules(schema_path)
     try:
         return parse(content, rules, overrides)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _rules(path: str) -> dict[str, Any]:
+    """The schema, as far as it is one of this version.  Raises :class:`ConfigError`."""
+    try:
+        with open(path, "rb") as file:
+            rules = json.loads(file.read(LARGEST).decode("utf-8"))
+        described = rules["properties"]
+        if all("default" in described[name] for name in Config._fields):
+            return dict(rules)
+        reason = "a key has no default"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except (ValueError, RecursionError):
+        reason = "it is not JSON"
+    except (KeyError, TypeError):
+        reason = "it is not the schema of this version"
+    raise ConfigError(f"{path}, a part of this program, cannot be used ({reason}): install the role monitor again.")
 
 
 def parse(content: bytes, rules: dict[str, Any], overrides: Mapping[str, Any]) -> Config:

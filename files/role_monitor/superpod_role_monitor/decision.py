@@ -62,7 +62,7 @@ class Observation(NamedTuple):
     host: str
     answer: Known | Unknown
     units: Mapping[str, str] | None
-    """Managed unit -> ActiveState, ``not-found`` included; None: systemd did not say."""
+    """Managed unit -> ActiveState, or ``not-found`` or ``masked``; None: systemd did not say."""
     bcm_services: frozenset[str] = frozenset()
     """Managed units that BCM itself starts and stops."""
     gone: frozenset[str] = frozenset()
@@ -234,6 +234,9 @@ def _start(
     key = f"unit {unit}"
     if active in RUNNING:
         return UnitRecord(), False, Note(key, "info", f"{unit} runs.")
+    if active == "masked":
+        # Kept from starting on purpose, as by a removal that was interrupted: no failed attempt, so none to wait after.
+        return record, False, Note(key, "warning", f"{unit} is masked: it is started when it is masked no more.")
     if active in IN_TRANSIT or record.given_up:
         return record, False, None
     # A next attempt further away than one interval was set when the interval was longer.

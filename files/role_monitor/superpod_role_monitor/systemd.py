@@ -20,7 +20,7 @@ class SystemdError(Exception):
 
 
 def unit_states(units: Sequence[str]) -> dict[str, str]:
-    """ActiveState of each unit, or ``not-found``, in one call.  Raises :class:`SystemdError`."""
+    """ActiveState of each unit, or ``not-found`` or ``masked``, in one call.  Raises :class:`SystemdError`."""
     output = _systemctl(["show", "--property=LoadState", "--property=ActiveState", "--", *units], SHOW_TIMEOUT)
     return parse_show(output, units)
 
@@ -35,9 +35,9 @@ def parse_show(output: str, units: Sequence[str]) -> dict[str, str]:
         values = dict(line.partition("=")[::2] for line in block.strip().splitlines())
         if not values.get("ActiveState") or not values.get("LoadState"):
             raise SystemdError(f"systemctl did not show the state of {unit}.")
-        # A masked or broken unit cannot be started either, but it may still run from before.
-        found = values["LoadState"] != "not-found" or values["ActiveState"] != "inactive"
-        states[unit] = values["ActiveState"] if found else "not-found"
+        # Such a unit cannot be started, but it may still run from before.
+        barred = values["LoadState"] in ("not-found", "masked") and values["ActiveState"] in ("inactive", "failed")
+        states[unit] = values["LoadState"] if barred else values["ActiveState"]
     return states
 
 

@@ -144,6 +144,29 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         config.load(str(tmp_path / "config.json"), str(SCHEMA_PATH), {})
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "No such file"),
+        (b"{", "it is not JSON"),
+        (b"\xff", "it is not JSON"),
+        (b"[]", "not the schema of this version"),
+        (b"{}", "not the schema of this version"),
+        (b'{"properties": null}', "not the schema of this version"),
+        (json.dumps({"properties": {key: {} for key in RULES["properties"]}}).encode(), "a key has no default"),
+    ],
+)
+def test_a_broken_schema_is_one_sentence(content: bytes | None, says: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    schema_path = tmp_path / "config.schema.json"
+    if content is not None:
+        schema_path.write_bytes(content)
+    with pytest.raises(config.ConfigError, match=says) as caught:
+        config.load(str(tmp_path / "config.json"), str(schema_path), {})
+    assert str(schema_path) in str(caught.value)
+    assert "install the role monitor again" in str(caught.value)
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()

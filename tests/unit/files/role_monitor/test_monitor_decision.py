@@ -178,6 +178,17 @@ def test_systemd_at_work_is_not_disturbed(transit: str) -> None:
     assert actions.start == ()
 
 
+def test_a_masked_unit_costs_no_attempt_and_no_waiting() -> None:
+    state = IN_STEP
+    for now in (0.0, 60.0):
+        state, actions = decision.decide(see(HELD, {NODE: "active", GPU: "masked"}), state, CONFIG, now)
+        assert actions.start == ()
+        assert keyed(actions)[f"unit {GPU}"][0] == "warning"
+        assert state.units == {}
+    _state, actions = decision.decide(see(HELD, {NODE: "active", GPU: "inactive"}), state, CONFIG, 120.0)
+    assert actions.start == (GPU,)
+
+
 def test_what_still_starts_is_stopped() -> None:
     units = {NODE: "activating", GPU: "deactivating"}
     _state, actions = decision.decide(see(ABSENT, units), IN_STEP, CONFIG, 0.0)

@@ -30,8 +30,9 @@ from superpod_role_monitor.target_files import Outcome, TargetFiles
 
 def test_show_is_read_by_place_because_an_alias_shows_another_id() -> None:
     output = "LoadState=loaded\nActiveState=active\n\nActiveState=inactive\nLoadState=not-found\n\n"
-    output += "LoadState=masked\nActiveState=active\n"
-    assert systemd.parse_show(output, ["a", "b", "c"]) == {"a": "active", "b": "not-found", "c": "active"}
+    output += "LoadState=masked\nActiveState=active\n\nLoadState=masked\nActiveState=failed\n"
+    expected = {"a": "active", "b": "not-found", "c": "active", "d": "masked"}
+    assert systemd.parse_show(output, ["a", "b", "c", "d"]) == expected
 
 
 @pytest.mark.parametrize(
