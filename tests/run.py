@@ -112,6 +112,7 @@ def stages() -> list[Stage]:
             quick=True,
         ),
         pytest("unit", "-n", "2", "tests/unit", quick=True),
+        Stage("sanity", ["tests/sanity/run"]),
         pytest("decision-coverage", *DECISION_COVERAGE, "tests/unit/files/role_monitor"),
         pytest("dashboards", "tests/dashboards"),
         *(pytest(f"core-{core}", "-n", "2", *MATRIX_TESTS, python=python) for core, python in matrix()),

@@ -79,7 +79,7 @@ class Store:
         }
         links = {path: target for path, target in links.items() if target.startswith(self.directory + "/")}
         linked = {os.path.basename(os.path.dirname(target)) for target in links.values()}
-        return Found(tuple(name for _, name in used), links, linked.pop() if len(linked) == 1 else None)
+        return Found(tuple(name for used_at, name in used), links, linked.pop() if len(linked) == 1 else None)
 
     def receipt(self, version: str) -> Artifact | None:
         """Return what was unpacked as that version, or None if there is no such version or its receipt is no good."""
