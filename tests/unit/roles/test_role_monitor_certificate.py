@@ -13,9 +13,12 @@ import sys
 import typing as t
 from pathlib import Path
 
+import bcm_role_monitor  # noqa: F401 - makes the daemon's modules importable
 import pytest
 from bcm_simulator.fleet import small
 from bcm_simulator.testing import Simulator
+from superpod_role_monitor import bcm
+from superpod_role_monitor.config import load
 
 ROOT = Path(__file__).resolve().parents[3]
 NODES = ("one", "two")
@@ -99,6 +102,9 @@ class Site:
     def files(self, node: str) -> dict[str, bytes]:
         return {name: (self.etc(node) / name).read_bytes() for name in FILES if (self.etc(node) / name).exists()}
 
+    def config(self, node: str, name: str = "config.json") -> dict[str, t.Any]:
+        return t.cast(dict[str, t.Any], json.loads((self.etc(node) / name).read_text()))
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> t.Iterator[Site]:
@@ -139,6 +145,51 @@ def test_made_once_and_copied_to_the_nodes(site: Site) -> None:
 
     # nothing changes any more, with one node after the other neither
     assert site.changes(at_once=1) == dict.fromkeys(NODES, 0)
+
+
+def test_two_on_one_node_each_with_a_certificate_of_its_own(site: Site) -> None:
+    """The first one's may read categories, too, and so sees what BCM manages there; the second one's is given."""
+    host = socket.gethostname().split(".", 1)[0]
+
+    def bcm_manages(state: dict[str, t.Any]) -> None:
+        state["categories"][state["nodes"][host]["category"]]["services"] = [{"name": "node_exporter"}]
+
+    site.sim.edit(bcm_manages)
+    tokens, services = ["GET_DEVICE_TOKEN", "GET_CATEGORY_TOKEN"], ["CMDevice"]
+    one = ("--limit", "one")
+    may_more = {"role_monitor_certificate_tokens": tokens, "role_monitor_certificate_services": services}
+    site.changes(*one, **may_more)
+    profile = site.sim.store.snapshot()["profiles"]["superpod-role-monitor"]
+    assert (sorted(profile["tokens"]), profile["services"]) == (sorted(tokens), services)
+    first = site.files("one")
+    schema = ROOT / "files/role_monitor/config.schema.json"
+    assert bcm.Bcm(load(str(site.etc("one") / "config.json"), str(schema), {})).services(host) == {"node_exporter"}
+
+    certificate, key = site.sim.certificate("readonly", "given")
+    second = {"role_monitor_instance": "other", "role_monitor_auth": "files", "role_monitor_ca_path": site.sim.ca}
+    given = {"role_monitor_certificate": certificate, "role_monitor_private_key": key}
+    site.changes(*one, **second, **given)
+    assert site.files("one") == first
+    other = site.config("one", "other.json")
+    assert Path(other["cert_path"]).read_bytes() == Path(certificate).read_bytes()
+    assert Path(other["key_path"]).read_bytes() == Path(key).read_bytes()
+    assert Path(other["key_path"]).stat().st_mode & 0o777 == 0o600
+    assert site.config("one")["key_path"] == str(site.etc("one") / "client.key")
+    assert site.changes(*one, **may_more) == {"one": 0}
+
+
+def test_why_a_key_cannot_be_put_in_place_is_said(site: Site) -> None:
+    in_the_way = site.etc("one") / "client.key"
+    in_the_way.mkdir()
+    done = site.run("--limit", "one", "-vvv")
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert (
+        f"Certificate and key cannot be put in place on one; see to what stands in the way: {in_the_way} is a" in said
+    )
+    key_lines = (site.made / "role-monitor.key").read_text().splitlines()[1:-1]
+    assert key_lines
+    assert not [line for line in key_lines if line in done.stdout + done.stderr]
 
 
 @FULL

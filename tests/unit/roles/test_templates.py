@@ -281,7 +281,11 @@ def test_an_instance_has_a_configuration_and_directories_of_its_own(default: Ren
         assert (plain.pop(key), own.pop(key)) == (["bcm-role-monitor"], ["bcm-role-monitor@dcgm"])
     assert plain == own
     first, second = (json.loads(rendered["config.json"]) for rendered in (default, instance))
-    assert {key for key in second if first.get(key) != second[key]} == {"exporters", "instance", "roles", "state_dir"}
+    files = {"ca_path", "cert_path", "key_path", "state_dir"}
+    assert {key for key in second if first.get(key) != second[key]} == {"exporters", "instance", "roles", *files}
+    assert (first["key_path"], second["key_path"]) == tuple(
+        f"/etc/bcm-role-monitor/client{suffix}.key" for suffix in ("", "_dcgm")
+    )
     assert (second["instance"], second["state_dir"]) == ("dcgm", "/var/lib/bcm-role-monitor@dcgm")
     assert "instance" not in first
     assert first["state_dir"] == "/var/lib/bcm-role-monitor"
