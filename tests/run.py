@@ -83,6 +83,7 @@ def stages() -> list[Stage]:
         Stage("ruff-format", ["ruff", "format", "--check"], quick=True),
         Stage("shellcheck", ["shellcheck", "-x", *shell_scripts()], quick=True),
         Stage("yamllint", ["yamllint", "--strict", *tracked("*.yml", "*.yaml")], quick=True),
+        Stage("reuse", ["reuse", "lint", "--quiet"], quick=True),
         Stage("mypy", ["mypy"], quick=True),
         Stage("ansible-lint", ["ansible-lint", "--offline", "--strict", "--nocolor", "-q"], quick=True),
         Stage("antsibull-changelog", ["antsibull-changelog", "lint"], quick=True, cwd=COLLECTION),
