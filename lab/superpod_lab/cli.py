@@ -24,7 +24,10 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--head-nodes", type=int, default=2, metavar="N", help="BCM head nodes (2)")
     commands.add_parser("down", help="remove it, also after a crash")
     commands.add_parser("info", help="what there is, as JSON")
-    commands.add_parser("prepare", help="make what a lab needs: the hosts' root file system, cgroup_exporter")
+    prepare = commands.add_parser("prepare", help="make what a lab needs: the hosts' root file system, artifacts")
+    prepare.add_argument(
+        "--build", action="append", default=[], metavar="NAME", help="also build this artifact with Go: node_exporter"
+    )
     run = commands.add_parser("exec", help="run a command in a host, as root")
     run.add_argument("host")
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
@@ -45,7 +48,7 @@ def run(arguments: list[str]) -> None:
     elif options.command == "info":
         print(json.dumps(control.require(settings), indent=1))
     elif options.command == "prepare":
-        control.prepare(settings)
+        control.prepare(settings, options.build)
     elif options.command == "exec":
         if not options.words:
             raise LabError("exec HOST COMMAND...: give a command.", 2)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import artifacts, image, leftovers
+from . import artifacts, image, leftovers, stock
 from .plan import BCM_PORT, Host, hosts, hosts_file, info
 from .settings import CHECKOUT, MARK, LabError, Settings
 
@@ -51,7 +51,7 @@ def up(settings: Settings, dgx: int, head_nodes: int) -> dict[str, Any]:
 
         say(f"==> Making keys and certificates for {len(members)} hosts")
         settings.data.mkdir(parents=True, exist_ok=True)
-        provision(settings, members, Path(exporter.path))
+        provision(settings, members, exporter)
         say(f"==> Booting {len(members)} hosts on {settings.net}.0/24")
         plan = settings.data / "hosts.txt"
         plan.write_text(hosts_file(members, settings, dgx_cgroup()))
@@ -64,13 +64,16 @@ def up(settings: Settings, dgx: int, head_nodes: int) -> dict[str, Any]:
         return document
 
 
-def prepare(settings: Settings) -> None:
-    """What takes long the first time, so that `up` need not: the hosts' root file system and cgroup_exporter."""
+def prepare(settings: Settings, build: list[str]) -> None:
+    """What takes long the first time, so that `up` need not: the hosts' root file system and the site's artifacts.
+
+    `build` names artifacts that the collection's playbook is to build for the site.
+    """
     check_machine(settings)
     os.environ[MARK] = str(settings.lab_id)
     with lock(settings):
         image.build(settings)
-        artifacts.obtain(os.environ)
+        stock.prepare(os.environ, artifacts.obtain(os.environ), settings.image, build)
 
 
 def down(settings: Settings) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import yaml
 
+from . import stock
+from .artifacts import Artifact
 from .plan import BCM_PORT, COLLECTION_PATH, SIMULATOR_PATH, SITE_PATH, Host, bcm_state
 from .settings import CHECKOUT, LabError, Settings
 
@@ -62,7 +64,7 @@ def link(path: Path, target: str) -> None:
     path.symlink_to(target)
 
 
-def provision(settings: Settings, members: list[Host], cgroup_exporter: Path) -> None:
+def provision(settings: Settings, members: list[Host], cgroup_exporter: Artifact) -> None:
     """Fill the data directory of a lab that is not up: shares, keys, certificates, a directory for each host."""
     settings.shared.mkdir(parents=True)
     settings.bcm.mkdir()
@@ -89,7 +91,7 @@ def provision(settings: Settings, members: list[Host], cgroup_exporter: Path) ->
             shutil.copytree(nvml, root, dirs_exist_ok=True)
 
 
-def head_node(root: Path, settings: Settings, cgroup_exporter: Path) -> None:
+def head_node(root: Path, settings: Settings, cgroup_exporter: Artifact) -> None:
     """What a BCM head node has: the administrator's certificate, cmsh, CMDaemon, Ansible, the site's directory."""
     for name in ("admin.pem", "admin.key"):
         write(root / "root/.cm" / name, (settings.data / "pki" / name).read_bytes(), 0o600)
@@ -104,7 +106,13 @@ def head_node(root: Path, settings: Settings, cgroup_exporter: Path) -> None:
         link(root / "usr/local/bin" / program, f"/opt/ansible/bin/{program}")
     site = root / SITE_PATH.lstrip("/")
     shutil.copytree(CHECKOUT / "lab" / "site", site)
-    write(site / "artifacts" / "cgroup_exporter", cgroup_exporter.read_bytes(), 0o755)
+    artifacts = site / "artifacts"
+    stock.provide(os.environ, cgroup_exporter, settings.image, artifacts)
+    # until the role takes it from the artifacts
+    bare = stock.pack(*stock.STAND_IN_OF_CGROUP_EXPORTER) if cgroup_exporter.kind == "stand-in" else None
+    write(artifacts / "cgroup_exporter", bare or Path(cgroup_exporter.path).read_bytes(), 0o755)
+    with (site / "group_vars" / "all.yml").open("a") as variables:
+        variables.write(stock.site_variables(artifacts))
 
 
 def certificates(state: Path, directory: Path) -> None:

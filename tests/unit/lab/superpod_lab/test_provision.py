@@ -10,8 +10,9 @@ import pytest
 import yaml
 from cryptography import x509
 from superpod_lab import provision as module
+from superpod_lab.artifacts import Artifact
 from superpod_lab.plan import hosts
-from superpod_lab.settings import LabError, Settings
+from superpod_lab.settings import CHECKOUT, LabError, Settings
 
 ETC = "cm/local/apps/cmd/etc"
 
@@ -24,8 +25,7 @@ def provisioned(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     host_key = settings.image / "etc/ssh/ssh_host_ed25519_key.pub"
     host_key.parent.mkdir(parents=True)
     host_key.write_text("ssh-ed25519 AAAA root@image\n")
-    exporter = top / "cgroup_exporter"
-    exporter.write_text("the exporter\n")
+    exporter = Artifact(str(CHECKOUT / "lab/stand_ins/cgroup_exporter"), "stand-in", "a test")
 
     def keys(lab: Settings) -> str:
         lab.ssh_key.parent.mkdir()
@@ -41,6 +41,7 @@ def provisioned(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "ssh_key", keys)
         patch.setattr(module, "fake_nvml", stub_nvml)
+        patch.setattr(module.stock, "CACHE", top / "cache")
         settings.data.mkdir()
         module.provision(settings, hosts(settings.net, dgx=2, head_nodes=2), exporter)
     return settings
@@ -88,8 +89,7 @@ def test_a_head_node_can_run_the_literal_command(lab: Settings) -> None:
             yaml.safe_load((site / "site.yml").read_text())[0]["ansible.builtin.import_playbook"]
             == "superpod.monitoring.site"
         )
-        assert (site / "artifacts/cgroup_exporter").read_text() == "the exporter\n"
-        assert os.access(site / "artifacts/cgroup_exporter", os.X_OK)
+        assert (site / "artifacts/manifest.json").is_file()
         assert os.readlink(root / "usr/local/bin/ansible-playbook") == "/opt/ansible/bin/ansible-playbook"
         assert os.readlink(root / "usr/local/bin/cmsh") == "/cm/local/apps/cmd/bin/cmsh"
         assert (root / "root/.ssh/known_hosts").read_text() == "* ssh-ed25519 AAAA\n"
