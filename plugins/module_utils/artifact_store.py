@@ -101,14 +101,17 @@ class Store:
             )
         )
 
-    def plan(self, found: Found, artifact: Artifact, keep: int) -> Plan:
-        """Return what it takes to have the artifact in use and at most `keep` other versions; raises Failure."""
+    def plan(self, found: Found, artifact: Artifact, keep: int, replace: bool = False) -> Plan:
+        """Return what it takes to have the artifact in use and at most `keep` other versions; raises Failure.
+
+        With `replace`, a regular file or a link to elsewhere makes room for a link.
+        """
         wanted = {
             os.path.join(self.bin_dir, program.name): os.path.join(self.path(artifact.version), program.name)
             for program in artifact.programs
         }
         for path in wanted:
-            if os.path.lexists(path) and path not in found.links:
+            if os.path.lexists(path) and path not in found.links and not (replace and _is_file(path)):
                 raise Failure(
                     f"{path} is there already and is no link into {self.directory}; move it away, or remove what "
                     "installed it",
@@ -213,6 +216,10 @@ def _entries(directory: str) -> list[os.DirEntry[str]]:
             return list(entries)
     except FileNotFoundError:
         return []
+
+
+def _is_file(path: str) -> bool:
+    return stat.S_IFMT(os.lstat(path).st_mode) in (stat.S_IFREG, stat.S_IFLNK)
 
 
 def _is_program(path: str, size: int, sha256: str) -> bool:

@@ -54,6 +54,12 @@ options:
     description: How many versions stay on the host besides the one in use, those used last.
     type: int
     default: 2
+  replace:
+    description:
+      - Whether a program that was put where a link has to be, by hand or by other means, is replaced by the link.
+      - By default the module fails then. A directory is never replaced.
+    type: bool
+    default: false
   root:
     description: Where artifacts are unpacked.
     type: path
@@ -177,6 +183,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "artifacts_dir": {"type": "path"},
     "keep_versions": {"type": "int", "default": 2},
+    "replace": {"type": "bool", "default": False},
     "root": {"type": "path", "default": "/opt/superpod"},
     "bin_dir": {"type": "path", "default": "/usr/local/bin"},
     "candidates": {"type": "dict"},
@@ -224,7 +231,7 @@ def ensure_present(store: Store, params: dict[str, t.Any], check_mode: bool, mac
     """Have the version in use; return the module's result, or what file is needed for it."""
     artifact = choose(store, params["version"], params["candidates"] or {}, machine)
     found = store.look()
-    plan = store.plan(found, artifact, params["keep_versions"])
+    plan = store.plan(found, artifact, params["keep_versions"], params["replace"])
     if plan.unpack and not check_mode and not params["archive"]:
         if artifact.arch not in (params["candidates"] or {}):
             raise Failure(

@@ -298,6 +298,26 @@ def test_something_in_the_way_is_not_overwritten(running: Host) -> None:
     refused(running, running.files())
 
 
+@pytest.mark.parametrize("kind", ["file", "link", "directory"])
+def test_what_was_installed_by_hand_makes_room_if_it_may_and_is_no_directory(host: Host, kind: str) -> None:
+    host.site.add("1.0")
+    host.bin.mkdir()
+    path = host.bin / "tool"
+    if kind == "file":
+        path.write_text("installed by hand")
+    elif kind == "link":
+        path.symlink_to("/usr/bin/true")
+    else:
+        path.mkdir()
+    result = host.one(version="1.0", replace=True)
+    if kind == "directory":
+        assert result["code"] == "in_the_way"
+        return
+    assert (result["switched"], result["previous_version"]) == (True, "")
+    assert os.readlink(path) == str(host.root / "tool/1.0/tool")
+    assert host.one(version="1.0", replace=True)["changed"] is False
+
+
 def test_what_somebody_changed_or_removed_comes_back(running: Host) -> None:
     program = running.root / "tool" / "1.0" / "tool"
     for harm in (
