@@ -7,8 +7,6 @@ it was read from, and the stand-in reads those.
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
 import re
 import subprocess
 import sys
@@ -20,27 +18,16 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from stand_in_loader import CAPTURES, load
 
 PROGRAM = Path(__file__).parents[4] / "lab/stand_ins/cgroup_exporter"
-CAPTURES = Path(__file__).parent / "captures"
 SAMPLE = re.compile(r'cgroup_(\w+)\{jobid="(.*?)"(?:,step="(.*?)",task="(.*?)")?.*\} (.*)')
 SCOPE = "/system.slice/slurmstepd.scope"
 
 
 @pytest.fixture(scope="module", name="exporter")
-def load() -> ModuleType:
-    loader = importlib.machinery.SourceFileLoader("stand_in_cgroup_exporter", str(PROGRAM))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[loader.name] = module
-    written = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    try:
-        loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = written
-    return module
+def newest() -> ModuleType:
+    return load("cgroup_exporter")
 
 
 Samples = dict[tuple[str, str, str], dict[str, float]]
@@ -224,3 +211,10 @@ def test_serves_metrics(tmp_path: Path) -> None:
     started = re.search(r"^process_start_time_seconds (\S+)$", body, re.MULTILINE)
     assert started is not None
     assert abs(float(started[1]) - time.time()) < 60
+
+
+def test_the_older_version_knows_no_user_names() -> None:
+    older = load("cgroup_exporter", "0.3.3")
+    with pytest.raises(older.UsageError, match=r"unknown long flag '--collect\.username'"):
+        older.parse(["--collect.username"])
+    assert older.parse(["--collect.fullslurm"]).fullslurm
