@@ -1,3 +1,5 @@
+# Copyright (c) 2026, The superpod.monitoring developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A strict reader of Grafana's provisioning files: data sources and dashboard providers.
 

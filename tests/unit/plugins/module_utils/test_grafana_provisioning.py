@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboards import provisioning
+from ansible_collections.superpod.monitoring.plugins.module_utils import grafana_provisioning as provisioning
 
 DATASOURCES: dict[str, Any] = {
     "apiVersion": 1,
