@@ -126,6 +126,23 @@ def costs() -> None:
         tell(name.format("resident"), ours["rss"], "MB", PEER, peer["rss"], goal="<= 25")
 
 
+def long_run(checks: int = 3000) -> None:
+    """Resident after thousands of checks, with events, and a change of the role every hundred."""
+    host = host_name()
+    with Simulator(cluster(host)) as sim, rig(sim, events="auto", request_timeout=5) as node:
+        node.start()
+        assert node.ready.wait(30)
+        node.wait_checks(100)
+        assert node.process is not None
+        early = resident(node.process.pid)
+        for number in range(checks // 100 - 1):
+            (sim.unassign if number % 2 else sim.assign)(host, ROLE)
+            node.wait_checks(100, 300)
+        late = resident(node.process.pid)
+    name = "role_monitor.resident.long_run"
+    tell(f"{name}.{checks}_checks", late, "MB", "the same daemon after 100 checks", early, goal="<= 25")
+
+
 def spread() -> None:
     """2,000 daemons started in the same instant: checks in the busiest second of the interval."""
     from superpod_role_monitor import schedule  # noqa: PLC0415 - importable once the harness is
@@ -200,5 +217,6 @@ def followed(nodes: list[Rig], held: bool) -> list[float]:
 
 if __name__ == "__main__":
     costs()
+    long_run()
     spread()
     follow()

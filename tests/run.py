@@ -117,12 +117,12 @@ def stages() -> list[Stage]:
         pytest("decision-coverage", *DECISION_COVERAGE, "tests/unit/files/role_monitor"),
         pytest("dashboards", "tests/dashboards"),
         *(pytest(f"core-{core}", "-n", "2", *MATRIX_TESTS, python=python) for core, python in matrix()),
-        pytest("faults", "tests/faults"),
+        pytest("faults", "-rP", "tests/faults"),
         Stage("lab-selftest", ["lab/selftest"]),
         # compares what labs share, such as ip_forward, before and after
         Stage("lab-crashtest", ["lab/crashtest"], alone=True),
         Stage("molecule-default", ["molecule", "test", "-s", "default"]),
-        pytest("lab", "tests/lab", env={"SUPERPOD_LAB_TESTS": "1"}),
+        pytest("lab", "-rP", "tests/lab", env={"SUPERPOD_LAB_TESTS": "1"}),
     ]
 
 

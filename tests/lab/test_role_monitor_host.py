@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +19,16 @@ pytestmark = pytest.mark.lab
 UNIT = "bcm-role-monitor.service"
 CONFIG = "/etc/bcm-role-monitor/config.json"
 PID = f"$(systemctl show -P MainPID {UNIT})"
+ROUNDS = 40 if os.environ.get("SUPERPOD_TEST_FULL") else 4
+# Each check touches the state file.
+COUNT_CHECKS = f"""python3 - <<'END'
+import os, time
+end, seen = time.monotonic() + 10, set()
+while time.monotonic() < end:
+    seen.add(os.stat("/var/lib/bcm-role-monitor/{NODE}_state.json").st_mtime_ns)
+    time.sleep(0.02)
+print(len(seen))
+END"""
 
 
 def note(line: str) -> None:
@@ -57,10 +68,33 @@ def test_the_unit_is_hardened(node: Lab) -> None:
     assert exposure <= 3.0
 
 
-def test_memory(node: Lab) -> None:
-    resident = int(node.run(f"awk '/^Rss/ {{print $2}}' /proc/{PID}/smaps_rollup")) * 1024 / 1e6
-    note(f"resident {resident:.1f} MB")
-    assert resident <= 25
+def resident(lab: Lab) -> float:
+    """MB of the daemon."""
+    return int(lab.run(f"awk '/^Rss/ {{print $2}}' /proc/{PID}/smaps_rollup")) * 1024 / 1e6
+
+
+def test_memory_with_events_and_role_changes(node: Lab) -> None:
+    set_config(node, check_interval=0.1, events="auto")
+    node.run(f"systemctl restart {UNIT}")
+    until(lambda: node.in_step(True))
+    pid = node.run(f"echo {PID}")
+    checks = 0
+    sizes = [resident(node)]
+    for _round in range(ROUNDS):
+        for held in (False, True):
+            node.assign(held)
+            until(lambda held=held: node.in_step(held))  # type: ignore[misc]
+        checks += int(node.run(COUNT_CHECKS))
+        sizes.append(resident(node))
+    metrics = node.run("cat /var/lib/node_exporter/textfile_collector/bcm_role_monitor.prom")
+    assert 'bcm_role_monitor_events_connected{monitor="default"} 1.0' in metrics
+    note(
+        f"resident {sizes[0]:.1f} MB at first, {sizes[-1]:.1f} at last, {max(sizes):.1f} at most, over "
+        f"more than {checks} checks and {2 * ROUNDS} changes of the role, with events"
+    )
+    assert node.run(f"echo {PID}") == pid
+    assert checks > 20 * ROUNDS
+    assert max(sizes) <= 25
 
 
 def test_stop_within_a_second_leaves_everything(node: Lab) -> None:

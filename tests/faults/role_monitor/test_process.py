@@ -447,6 +447,18 @@ def test_one_line_for_each_change_and_none_for_each_check(node: Rig) -> None:
     assert len(node.log) == len(before) + 1
 
 
+def test_one_question_a_check_about_this_node_only(node: Rig) -> None:
+    begin(node)
+    asked, checks = len(node.sim.requests), len(node.checks)
+    node.wait_checks(20)
+    questions = node.sim.requests[asked:]
+    assert {(one.method, one.path, one.query) for one in questions} == {
+        ("GET", "/rest/v1/device", f"hostname={node.host}")
+    }
+    # A check is counted when it ends, a question when it begins.
+    assert abs(len(questions) - (len(node.checks) - checks)) <= 1
+
+
 def test_instances_do_not_meet(node: Rig) -> None:
     begin(node)
     with rig(

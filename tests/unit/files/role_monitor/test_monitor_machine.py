@@ -99,7 +99,7 @@ class World(RuleBasedStateMachine):
         for unit in (*actions.start, *actions.stop):
             assert unit not in self.bcm_manages
         for unit in actions.start:
-            assert self.units[unit] not in ("active", "activating")
+            assert self.units[unit] not in ("active", "activating", "masked")
             assert self.now >= self.last_start.get(unit, -APART) + APART
             self.starts_since_running[unit] = self.starts_since_running.get(unit, 0) + 1
             assert self.starts_since_running[unit] <= ATTEMPTS
@@ -136,7 +136,7 @@ class World(RuleBasedStateMachine):
             if not held:
                 assert self.units[unit] != "active"
             elif unit not in self.broken and unit not in self.starts_since_running:
-                assert self.units[unit] in ("active", "activating")
+                assert self.units[unit] in ("active", "activating", "masked")
 
     @rule()
     def silent_answer(self) -> None:
@@ -146,7 +146,7 @@ class World(RuleBasedStateMachine):
     def no_answer(self) -> None:
         self.carry_out(self.check(Unknown("down.")))
 
-    @rule(unit=st.sampled_from(UNITS), state=st.sampled_from(["active", "inactive", "failed", "activating"]))
+    @rule(unit=st.sampled_from(UNITS), state=st.sampled_from(["active", "inactive", "failed", "activating", "masked"]))
     def unit_changes(self, unit: str, state: str) -> None:
         self.units[unit] = state
 
