@@ -10,6 +10,8 @@ from typing import Any
 # What runs on a DGX node with the role slurmclient: systemd unit, Prometheus job, port.
 EXPORTERS = (("node_exporter", "node_exporter", 9100), ("cgroup_exporter", "cgroup_exporter", 9306))
 CLUSTER_NAME = "slurm"
+# The scrape job over the target files; Prometheus scrapes itself by another.
+SCRAPE_POOL = "superpod"
 
 
 @dataclass(frozen=True, order=True)
@@ -27,12 +29,14 @@ def expected(nodes: Iterable[str]) -> set[Target]:
 
 
 def active_targets(answer: Mapping[str, Any]) -> dict[Target, str]:
-    """Every active target with its health (up, down, unknown), from the answer of Prometheus' /api/v1/targets.
+    """Every active target of the target files with its health (up, down, unknown), from the answer of Prometheus' /api/v1/targets.
 
     A target without our cluster label counts as another target: jobstats would not find it.
     """
     found = {}
     for item in answer["data"]["activeTargets"]:
+        if item.get("scrapePool", SCRAPE_POOL) != SCRAPE_POOL:
+            continue
         labels = item["labels"]
         host = labels.get("hostname", "") if labels.get("cluster") == CLUSTER_NAME else ""
         found[Target(host, labels.get("job", ""), labels.get("instance", ""))] = item["health"]

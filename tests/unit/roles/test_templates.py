@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[3]
 UNITS = {
     "node_exporter.service": "dgx_exporters",
     "cgroup_exporter.service": "dgx_exporters",
+    "nvidia_gpu_prometheus_exporter.service": "dgx_exporters",
+    "dcgm-exporter.service": "dgx_exporters",
     "bcm-role-monitor.service": "role_monitor",
     "prometheus.service": "prometheus_server",
 }
@@ -26,6 +28,8 @@ FILES = {**UNITS, "config.json": "role_monitor", "prometheus.yml": "prometheus_s
 SCORES = {
     "node_exporter.service": 2.0,
     "cgroup_exporter.service": 2.0,
+    "nvidia_gpu_prometheus_exporter.service": 2.0,
+    "dcgm-exporter.service": 2.0,
     "bcm-role-monitor.service": 3.0,
     "prometheus.service": 2.0,
 }
@@ -78,6 +82,7 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> t.Callable[..., Rendered
                 "HOME": str(directory),
                 "LC_ALL": "C.UTF-8",
                 "ANSIBLE_INJECT_FACT_VARS": "false",
+                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
                 "ANSIBLE_NOCOLOR": "true",
             },
             capture_output=True,
@@ -105,12 +110,20 @@ def changed(render: t.Callable[..., Rendered]) -> Rendered:
         superpod_cluster_name='pod 7: "east"',
         superpod_node_exporter_port="19100",
         superpod_cgroup_exporter_port=19306,
+        superpod_gpu_exporter="dcgm_exporter",
+        superpod_dcgm_exporter_port="19400",
         role_monitor_headnodes=["head-b", "head-a"],
         dgx_exporters_managed_by="systemd",
         dgx_exporters_listen_address="[::1]",
-        dgx_exporters_node_exporter_source="artifact",
-        dgx_exporters_node_exporter_arguments=[],
-        dgx_exporters_cgroup_exporter_arguments=["--collect.username", "--log.level=warn"],
+        dgx_exporters_web_certificate="/root/{{ inventory_hostname }}.pem",
+        dgx_exporters_node_exporter_source="package",
+        dgx_exporters_node_exporter_collectors=["cpu"],
+        dgx_exporters_node_exporter_arguments=["--log.level=warn"],
+        dgx_exporters_cgroup_exporter_username="yes",
+        dgx_exporters_cgroup_exporter_arguments=["--log.level=warn"],
+        dgx_exporters_nvidia_gpu_exporter_arguments=["-disable.gpm"],
+        dgx_exporters_nvidia_gpu_exporter_capabilities=["CAP_SYS_ADMIN"],
+        dgx_exporters_dcgm_exporter_hostengine="unix:/run/dcgm",
         role_monitor_auth="files",
         role_monitor_check_interval="5",
         role_monitor_ca_path="/etc/pki/bcm.pem",
@@ -155,17 +168,18 @@ def test_the_programs_get_what_the_variables_say(default: Rendered, changed: Ren
         (line,) = unit(rendered[name])["Service"]["ExecStart"]
         return line.split()
 
-    assert command(default, "node_exporter.service") == [
-        "/usr/bin/prometheus-node-exporter",
+    node = command(default, "node_exporter.service")
+    assert node[:3] == [
+        "/usr/local/bin/node_exporter",
         "--web.listen-address=:9100",
         "--collector.textfile.directory=/var/lib/node_exporter/textfile_collector",
-        "--no-collector.systemd",
     ]
-    assert command(changed, "node_exporter.service") == [
-        "/usr/local/bin/node_exporter",
-        "--web.listen-address=[::1]:19100",
-        "--collector.textfile.directory=/run/textfile",
-    ]
+    assert node[4] == "--collector.disable-defaults"
+    assert {"--collector.cpu", "--collector.filesystem", "--collector.textfile"} <= set(node[5:])
+    other = command(changed, "node_exporter.service")
+    assert (other[0], other[1]) == ("/usr/bin/prometheus-node-exporter", "--web.listen-address=[::1]:19100")
+    assert other[2] == "--web.config.file=/etc/dgx_exporters/web-config.yml"
+    assert other[-3:] == ["--collector.disable-defaults", "--collector.cpu", "--log.level=warn"]
     assert command(default, "cgroup_exporter.service") == [
         "/usr/local/bin/cgroup_exporter",
         "--web.listen-address=:9306",
@@ -175,6 +189,25 @@ def test_the_programs_get_what_the_variables_say(default: Rendered, changed: Ren
         "--collect.username",
         "--log.level=warn",
     ]
+    assert command(default, "nvidia_gpu_prometheus_exporter.service") == [
+        "/usr/local/bin/nvidia_gpu_prometheus_exporter",
+        *("-web.listen-address", ":9445"),
+    ]
+    assert command(changed, "nvidia_gpu_prometheus_exporter.service")[1:] == [
+        *("-web.listen-address", "[::1]:9445"),
+        "-disable.gpm",
+    ]
+    assert command(default, "dcgm-exporter.service") == [
+        "/usr/local/bin/dcgm-exporter",
+        *("--address", ":9400"),
+        *("--collectors", "/etc/dgx_exporters/dcgm-counters.csv"),
+        *("--remote-hostengine-info", "localhost:5555"),
+        *("--hpc-job-mapping-dir", "/run/dcgm-job-map"),
+    ]
+    dcgm = command(changed, "dcgm-exporter.service")
+    assert "[::1]:19400" in dcgm
+    assert "unix:/run/dcgm" in dcgm
+    assert dcgm[dcgm.index("--web-config-file") + 1] == "/etc/dgx_exporters/web-config.yml"
     assert "--storage.tsdb.retention.time=365d" in command(default, "prometheus.service")
     assert not [word for word in command(default, "prometheus.service") if "retention.size" in word]
     assert "--storage.tsdb.retention.size=2TB" in command(changed, "prometheus.service")
@@ -226,6 +259,7 @@ def test_the_daemons_configuration(default: Rendered, changed: Rendered) -> None
     assert [(exporter.unit, exporter.port) for exporter in plain.exporters] == [
         ("node_exporter.service", 9100),
         ("cgroup_exporter.service", 9306),
+        ("nvidia_gpu_prometheus_exporter.service", 9445),
     ]
     assert plain.prometheus_targets_dir == "/cm/shared/apps/jobstats/prometheus-targets"
     other = json.loads(changed["config.json"])
@@ -235,7 +269,8 @@ def test_the_daemons_configuration(default: Rendered, changed: Rendered) -> None
         "/etc/pki/bcm.pem",
         False,
     )
-    assert [exporter["port"] for exporter in other["exporters"]] == [19100, 19306]
+    assert [exporter["port"] for exporter in other["exporters"]] == [19100, 19306, 19400]
+    assert other["exporters"][2]["unit"] == "dcgm-exporter.service"
     assert (other["check_interval"], other["cluster_name"]) == (5, 'pod 7: "east"')
 
 
@@ -250,7 +285,11 @@ def test_promtool_takes_the_configuration(which: str, request: pytest.FixtureReq
     path = tmp_path / "prometheus.yml"
     path.write_text(request.getfixturevalue(which)["prometheus.yml"], encoding="utf-8")
     ended = subprocess.run(
-        [promtool(), "check", "config", str(path)], capture_output=True, text=True, check=False, timeout=60
+        [promtool(), "check", "config", "--syntax-only", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
 

@@ -61,3 +61,9 @@ TARGETS = st.builds(Target, st.sampled_from(["a", "b"]), st.sampled_from(["j", "
 def test_no_fault_means_exactly_the_wanted_targets_are_up(wanted: set[Target], found: dict[Target, str]) -> None:
     right = set(found) == wanted and all(health == "up" for health in found.values())
     assert (difference(wanted, found) == []) is right
+
+
+def test_prometheus_scraping_itself_is_no_target_too_many() -> None:
+    report = answer(NODE, Target("mon-01", "prometheus", "mon-01:9090"))
+    report["data"]["activeTargets"][1]["scrapePool"] = "prometheus"
+    assert difference({NODE}, active_targets(report)) == []
