@@ -25,7 +25,7 @@ options:
   files:
     description:
       - What there should be, made in this order.
-      - The parent directory of a file is not made unless it is listed before it.
+      - The parent directory of a file is not made unless it is listed before it, or O(files[].parents) is set.
     type: list
     elements: dict
     required: true
@@ -65,6 +65,12 @@ options:
           - A command that must succeed before the content is put in place; V(%s) in it is the path of a file with the
             new content. It is run without a shell. Nothing is checked when it is empty.
         type: str
+      parents:
+        description:
+          - Make the directories above O(files[].path) that are missing, with mode V(0755). Those that are there, perhaps
+            somebody else's, stay as they are.
+        type: bool
+        default: false
       show_content:
         description: Whether the diff shows the content. V(false) is for secrets, and for what nobody wants to read.
         type: bool
@@ -266,6 +272,8 @@ def ids_of(wanted: File) -> tuple[int, int]:
 def apply(wanted: File, before: dict[str, Any], owner: tuple[int, int]) -> None:
     """Make one entry true; the state before is not a conflict."""
     path, state = wanted["path"], wanted["state"]
+    if wanted["parents"] and state != "absent":
+        make_directories(os.path.dirname(path))
     if state == "absent":
         if before["state"] == "directory":
             shutil.rmtree(path)
@@ -285,6 +293,14 @@ def apply(wanted: File, before: dict[str, Any], owner: tuple[int, int]) -> None:
         if (status.st_uid, status.st_gid) != owner:
             os.chown(path, *owner)
             os.chmod(path, mode_of(wanted))
+
+
+def make_directories(path: str) -> None:
+    """Make what is missing of a directory and those above it, open to everyone whatever root's umask is."""
+    if not os.path.isdir(path):
+        make_directories(os.path.dirname(path))
+        os.mkdir(path)
+        os.chmod(path, 0o755)
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -332,6 +348,7 @@ def main() -> None:
                     "owner": {"type": "str", "default": "root"},
                     "group": {"type": "str", "default": "root"},
                     "validate": {"type": "str"},
+                    "parents": {"type": "bool", "default": False},
                     "show_content": {"type": "bool", "default": True},
                 },
             }

@@ -22,6 +22,7 @@ SPEC_DEFAULTS: dict[str, t.Any] = {
     "target": None,
     "mode": None,
     "validate": None,
+    "parents": False,
     "show_content": True,
 }
 
@@ -177,6 +178,27 @@ def test_one_content_that_its_command_refuses_leaves_all_files_as_they_were(tmp_
     )
     assert module.commands == [["lint", "--quiet", "good"], ["check", "bad"]]
     assert tree(tmp_path) == {}
+
+
+def test_missing_parents_are_made_and_those_that_are_there_stay_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir(mode=0o700)
+    files = [
+        {"path": tmp_path / "theirs/a/b/file", "content": "x", "parents": True},
+        {"path": tmp_path / "theirs/links/link", "state": "link", "target": "/x", "parents": True},
+        {"path": tmp_path / "none/gone", "state": "absent", "parents": True},
+    ]
+    before = os.umask(0o077)
+    try:
+        assert run(files)["changed"]
+    finally:
+        os.umask(before)
+    assert not run(files)["changed"]
+    modes = {name: mode for name, (_, mode) in tree(tmp_path).items()}
+    assert modes["theirs"] == 0o700
+    assert modes["theirs/a"] == modes["theirs/a/b"] == modes["theirs/links"] == 0o755
+    assert "none" not in modes
+    with pytest.raises(FileNotFoundError):
+        run([{"path": tmp_path / "other/file", "content": "x"}])
 
 
 def test_an_unchanged_content_is_not_checked_again(tmp_path: Path) -> None:
