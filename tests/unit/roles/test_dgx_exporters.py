@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role dgx_exporters has beside its units: versions, counters, which file systems are looked at."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLE = ROOT / "roles/dgx_exporters"
+VARS = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
+DEFAULTS = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
+PINS = yaml.safe_load((ROOT / "playbooks/vars/artifacts.yml").read_text(encoding="utf-8"))["_superpod_artifact_pins"]
+COUNTERS = (ROLE / "files/dcgm-counters.csv").read_text(encoding="utf-8")
+USERS_OF_FIELDS = [*(ROOT / "files/rules").glob("*.yml"), *(ROOT / "files/dashboards").glob("*.json")]
+
+
+def evaluate(expression: str, **variables: str) -> str:
+    """What Ansible makes of an expression with the role's defaults and variables."""
+    files = [str(ROLE / part / "main.yml") for part in ("vars", "defaults")]
+    done = subprocess.run(
+        [
+            *(str(Path(sys.executable).parent / "ansible"), "localhost", "-i", "localhost,", "-c", "local"),
+            *("-m", "ansible.builtin.debug", "-a", f"msg=<<{{{{ {expression} }}}}>>", "-e", f"role_path={ROLE}"),
+            *(word for file in files for word in ("-e", f"@{file}")),
+            *(word for name, value in variables.items() for word in ("-e", f'{{"{name}": {value}}}')),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.search(r"<<(.*)>>", done.stdout)
+    assert found, done.stdout
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"),
+    [
+        ("dgx_exporters_node_exporter_version", "node_exporter"),
+        ("dgx_exporters_cgroup_exporter_version", "cgroup_exporter"),
+        ("dgx_exporters_nvidia_gpu_exporter_version", "nvidia_gpu_prometheus_exporter"),
+        ("dgx_exporters_dcgm_exporter_version", "dcgm-exporter"),
+    ],
+)
+def test_a_version_is_the_playbooks_unless_the_site_says_otherwise(variable: str, name: str) -> None:
+    assert evaluate(variable) == PINS[name]["version"]
+    assert evaluate(variable, superpod_artifact_pins=f'{{"{name}": {{"version": "9.8.7"}}}}') == "9.8.7"
+    assert evaluate(variable, superpod_artifact_pins='{"other": {"version": "9.8.7"}}') == PINS[name]["version"]
+
+
+def test_the_counters_have_every_field_that_rules_and_dashboards_use() -> None:
+    used = set()
+    for file in USERS_OF_FIELDS:
+        used |= set(re.findall(r"DCGM_FI_[A-Z0-9_]+", file.read_text(encoding="utf-8")))
+    assert len(used) > 10
+    lines = [line.split(", ", 2) for line in COUNTERS.splitlines() if not line.startswith("#")]
+    assert all(len(line) == 3 and line[1] in ("gauge", "counter", "label") for line in lines), lines
+    fields = [line[0] for line in lines]
+    assert len(fields) == len(set(fields))
+    assert used <= set(fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "excluded"),
+    [
+        *((kind, True) for kind in ("nfs", "nfs4", "lustre", "fuse", "fuse.sshfs", "gpfs", "wekafs", "proc")),
+        *((kind, False) for kind in ("ext4", "xfs", "tmpfs", "zfs", "vfat", "xnfs")),
+    ],
+)
+def test_network_file_systems_are_not_looked_at(kind: str, excluded: bool) -> None:
+    pattern = VARS["_dgx_exporters_excluded_file_systems"].replace(" ", "").strip()
+    assert bool(re.fullmatch(f"({pattern})", kind)) is excluded
+
+
+def test_every_exporter_that_is_installed_is_removed_too() -> None:
+    known = [each["name"] for each in VARS["_dgx_exporters_known"].values()]
+    assert sorted(known) == sorted(VARS["_dgx_exporters_installed"])
+    assert sorted(VARS["_dgx_exporters_own_units"]) == sorted(f"{name}.service" for name in known)
+
+
+def test_collectors_that_need_what_the_unit_is_kept_away_from_are_off() -> None:
+    assert not {"systemd", "perf", "rapl", "wifi"} & set(DEFAULTS["dgx_exporters_node_exporter_collectors"])
