@@ -67,8 +67,8 @@ options:
         type: str
       parents:
         description:
-          - Make the directories above O(files[].path) that are missing, with mode V(0755). Those that are there, perhaps
-            somebody else's, stay as they are.
+          - Make the directories above O(files[].path) that are missing, with mode V(0755).
+          - Those that are there, perhaps somebody else's, stay as they are.
         type: bool
         default: false
       show_content:
@@ -300,7 +300,7 @@ def make_directories(path: str) -> None:
     if not os.path.isdir(path):
         make_directories(os.path.dirname(path))
         os.mkdir(path)
-        os.chmod(path, 0o755)
+        os.chmod(path, int(DEFAULT_MODE["directory"], 8))
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
