@@ -14,7 +14,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAYS = yaml.safe_load((ROOT / "playbooks/site.yml").read_text(encoding="utf-8"))
-ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "tasks").is_dir())
+# jobstats is a part of others
+ROLES = sorted({path.name for path in (ROOT / "roles").iterdir() if (path / "tasks").is_dir()} - {"jobstats"})
 
 
 def test_every_role_is_deployed_once_and_runs_by_its_name() -> None:
@@ -27,7 +28,9 @@ def test_every_role_is_deployed_once_and_runs_by_its_name() -> None:
 @pytest.mark.parametrize("play", PLAYS, ids=[play["name"] for play in PLAYS])
 def test_one_bad_host_does_not_stop_the_others_and_nothing_is_gathered_in_vain(play: dict[str, object]) -> None:
     assert play["gather_facts"] is False
-    assert not {"any_errors_fatal", "max_fail_percentage", "serial", "strategy"} & play.keys()
+    # Slurm's controllers stand in for each other, so they get their turn one at a time
+    serial = {"serial"} if play["name"] == "Slurm controllers" else set()
+    assert {"any_errors_fatal", "max_fail_percentage", "serial", "strategy"} & play.keys() == serial
 
 
 @pytest.mark.parametrize("groups", [[], ["dgx_nodes"], ["prometheus_servers"]])
