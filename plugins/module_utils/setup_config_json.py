@@ -23,8 +23,6 @@ _PLAIN = (
     "prometheus_retention_days",
     "deploy_bcm_role_monitor",
     "bcm_category_management",
-    "hpc_job_mapping_dir",
-    "dcgm_mode",
 )
 _OTHERS = (
     "prometheus_server",
@@ -34,6 +32,8 @@ _OTHERS = (
     "use_custom_prometheus_targets_dir",
     "prometheus_targets_dir",
     "bcm_headnode",
+    "dcgm_mode",
+    "hpc_job_mapping_dir",
     "systems",
     "deployment_options",
     "paths",
@@ -59,6 +59,7 @@ _PATHS = (
     "dcgm_exporter_binary",
     "dcgm_exporter_config",
 )
+_JOB_MAP = "/run/dcgm-job-map"
 _SERVICE = ("dcgm_exporter_user", "restart_policy", "restart_sec")
 
 
@@ -138,14 +139,21 @@ def _targets_dir(config: Mapping[str, t.Any], taken: Taken) -> None:
 
 def _dcgm(config: Mapping[str, t.Any], options: Mapping[str, t.Any], taken: Taken) -> None:
     jobstats = "cgroup_exporter_port" in config or "nvidia_gpu_exporter_port" in config
-    dcgm = options.get("deploy_dcgm_exporter", "dcgm_exporter_port" in config)
-    if jobstats or options or "dcgm_exporter_port" in config:
-        taken.answers["gpu_exporters"] = {
-            (True, True): "both",
-            (True, False): "jobstats",
-            (False, True): "dcgm",
-            (False, False): "none",
-        }[jobstats, dcgm is True]
+    dcgm = options.get("deploy_dcgm_exporter", "dcgm_exporter_port" in config) is True
+    if jobstats:
+        taken.answers["gpu_exporter"] = "jobstats"
+        if dcgm:
+            taken.notes.append("a node has one GPU exporter here, and nvidia_gpu_prometheus_exporter is taken")
+    elif dcgm or "deploy_dcgm_exporter" in options:
+        taken.answers["gpu_exporter"] = "dcgm" if dcgm else "none"
+    if config.get("dcgm_mode", "remote") not in ("remote", "embedded"):
+        taken.problems.append("dcgm_mode must be remote or embedded")
+    elif config.get("dcgm_mode") == "embedded":
+        taken.notes.append(
+            "dcgm_mode is embedded, which NVIDIA does not support beside the nvidia-dcgm service: that service is used"
+        )
+    if config.get("hpc_job_mapping_dir", _JOB_MAP) != _JOB_MAP:
+        taken.notes.append(f"hpc_job_mapping_dir is not used: prolog and exporter agree on {_JOB_MAP}")
     if "deploy_slurm_prolog_epilog" in options:
         taken.answers["job_hooks"] = options["deploy_slurm_prolog_epilog"]
     if "deploy_bcm_role_monitor" in options:

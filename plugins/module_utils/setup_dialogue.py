@@ -134,15 +134,13 @@ def warnings(answers: Mapping[str, Value], explicit: set[str]) -> list[str]:
             "An existing Prometheus is used, but prometheus_targets_dir was not given: target files go to "
             f"{directory}, where that server must look for them. Give the directory that it reads, if it has one."
         )
-    if answers.get("dcgm_mode") == "embedded":
-        said.append(
-            "dcgm_mode is embedded: NVIDIA does not support a second DCGM beside the nvidia-dcgm service. Use remote, "
-            "or stop that service on the DGX nodes."
-        )
     if answers.get("prometheus") == "skip":
         said.append("Without Prometheus nothing is stored: jobstats and dashboards stay empty.")
-    if answers.get("gpu_exporters") == "dcgm" and answers.get("jobstats_command"):
-        said.append("jobstats does not read dcgm-exporter's metrics: it will show no GPU use. Choose both to have it.")
+    if answers.get("configure_slurm") and answers.get("job_summaries") is False:
+        said.append(
+            "configure_slurm is yes, but job_summaries is no: one role does both, so Slurm is left alone, and its "
+            "settings are on the list of what is left to do."
+        )
     return said
 
 

@@ -86,12 +86,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that was found out. `cluster_name_source` says where Slurm's ClusterName was read."""
+    """All that was found out. `slurm_instances` are BCM's names of them."""
 
     hosts: tuple[Host, ...] = ()
     headnodes: tuple[str, ...] = ()
     cluster_name: str | None = None
     cluster_name_source: str = ""
+    slurm_instances: tuple[str, ...] = ()
     seen: Mapping[str, Seen] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -131,6 +132,7 @@ def from_json(value: Json, seen: Mapping[str, Json]) -> Findings:
         headnodes=tuple(value.get("headnodes") or ()),
         cluster_name=found["value"] if found else None,
         cluster_name_source=found["source"] if found else "",
+        slurm_instances=tuple(value.get("slurm_instances") or ()),
         seen={name: _seen(item) for name, item in seen.items()},
         notes=tuple(value.get("notes") or ()),
     )

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import typing as t
 
+from . import tcp_listeners
 from .setup_findings import NETWORK_FILE_SYSTEMS
 
 Json = dict[str, t.Any]
@@ -19,7 +20,6 @@ Json = dict[str, t.Any]
 OURS = "Managed by superpod.monitoring"
 """What stands at the top of every unit that the collection installs."""
 
-_LISTEN = "0A"
 _PSEUDO = frozenset(
     (
         "autofs",
@@ -104,57 +104,16 @@ def _identity(target: str, fstype: str) -> str | None:
 # --- ports ---
 
 
-def parse_listening(text: str) -> dict[str, int]:
-    """Ports that are listened on in /proc/net/tcp or tcp6, by the socket's inode."""
-    found = {}
-    for line in text.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) > 9 and fields[3] == _LISTEN:
-            found[fields[9]] = int(fields[1].rsplit(":", 1)[1], 16)
-    return found
-
-
 def listeners() -> list[Json]:
     """Port, program and whether its unit is the collection's; needs root to see other users' programs."""
-    sockets: dict[str, int] = {}
-    for name in ("tcp", "tcp6"):
-        text = _content(f"/proc/net/{name}")
-        if text:
-            sockets.update(parse_listening(text))
-    by_port: dict[int, Json] = {port: {"port": port, "program": "", "ours": False} for port in sockets.values()}
-    for process in glob.glob("/proc/[0-9]*"):
-        for inode in _sockets(process):
-            if inode in sockets:
-                program = _content(f"{process}/comm").strip()
-                by_port[sockets[inode]].update(program=program, ours=_is_ours(_content(f"{process}/cgroup")))
-    return [by_port[port] for port in sorted(by_port)]
-
-
-def _sockets(process: str) -> list[str]:
-    found = []
-    try:
-        names = os.listdir(f"{process}/fd")
-    except OSError:
-        return []
-    for name in names:
-        try:
-            target = os.readlink(f"{process}/fd/{name}")
-        except OSError:
-            continue
-        if target.startswith("socket:["):
-            found.append(target[8:-1])
-    return found
-
-
-def unit_of(cgroup: str) -> str | None:
-    """The service of a process from its /proc/PID/cgroup."""
-    found = re.search(r"/([^/\s]+\.service)(?:/|$)", cgroup, re.MULTILINE)
-    return found[1] if found else None
-
-
-def _is_ours(cgroup: str) -> bool:
-    unit = unit_of(cgroup)
-    return unit is not None and OURS in _content(f"/etc/systemd/system/{unit}")
+    by_port: dict[int, Json] = {}
+    for listener in tcp_listeners.listeners(set(range(1, 65536))):
+        by_port[listener.port] = {
+            "port": listener.port,
+            "program": listener.process,
+            "ours": bool(listener.unit) and OURS in _content(f"/etc/systemd/system/{listener.unit}"),
+        }
+    return list(by_port.values())
 
 
 # --- Slurm ---

@@ -139,9 +139,11 @@ def _number(question: Question, raw: Value) -> Value:
 
 
 def _choice(question: Question, raw: Value) -> Value:
-    found = [name for name in question.choices if isinstance(raw, str) and raw and name.startswith(raw.lower())]
-    if raw in question.choices:
-        found = [raw]
+    """One of the choices, or the beginning of just one."""
+    text = raw.lower() if isinstance(raw, str) else ""
+    found = [name for name in question.choices if text and name.startswith(text)]
+    if text in question.choices:
+        return text
     if len(found) != 1:
         raise Refused(f"answer one of {', '.join(question.choices)}, not {_quoted(raw)}")
     return found[0]

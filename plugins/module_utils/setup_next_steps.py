@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from .setup_model import Value
 from .setup_questions import TARGETS_DIR
-from .setup_variables import exporters, prometheus_url
+from .setup_variables import exporters, prometheus_url, slurm_is_configured
 
 _COMMAND = "ansible-playbook site.yml -i bcm_inventory.yml"
 
@@ -38,7 +38,7 @@ setup runs again. Passwords are in `group_vars/all/guided_setup_secrets.yml`, if
 
 
 def _slurm(answers: Mapping[str, Value]) -> str | None:
-    if answers.get("configure_slurm"):
+    if slurm_is_configured(answers):
         return None
     return """\
 ## Slurm's settings
@@ -80,7 +80,7 @@ Each target file has the labels `job`, `cluster` and `hostname`; nothing needs t
 
 
 def _grafana(answers: Mapping[str, Value]) -> str | None:
-    if answers.get("grafana") != "existing":
+    if answers.get("grafana") != "existing" or answers.get("configure_grafana"):
         return None
     url = answers.get("grafana_url")
     return f"""\

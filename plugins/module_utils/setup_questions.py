@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
 
 from .setup_findings import Host, matching, members, not_shared
 from .setup_model import Context, Question, Refused, Section, Value, always
@@ -29,6 +30,11 @@ def _default_dgx(context: Context) -> Value:
         return ["category:dgx*"]
     categories = dict.fromkeys(host.category for host in matching("role:slurmclient", hosts) if host.category)
     return [f"category:{name}" for name in categories] or None
+
+
+def _default_instance(context: Context) -> Value:
+    names = context.findings.slurm_instances
+    return names[0] if len(names) == 1 else "slurm" if not names or "slurm" in names else None
 
 
 def _default_role(role: str) -> Callable[[Context], Value]:
@@ -55,6 +61,11 @@ def _found_url(programs: frozenset[str]) -> Callable[[Context], Value]:
         return f"http://{found[0][0]}:{found[0][1].port}" if found else None
 
     return default
+
+
+def _host_of_url(context: Context) -> Value:
+    host = urlsplit(context.get("prometheus_url") or "").hostname
+    return [known.name for known in context.findings.hosts if host and host in (known.name, known.ip)][:1]
 
 
 def _grafana_host(context: Context) -> Value:
@@ -177,12 +188,6 @@ def _at_least_a_day(context: Context, value: Value) -> str | None:
     return None if 1 <= value <= 36500 else f"{value} days are not between 1 and 36500"
 
 
-def _on_tmpfs(context: Context, value: Value) -> str | None:
-    if value.startswith("/run/") or value == "/run":
-        return None
-    return f"{value} is not below /run; the files must be gone after a reboot, since their jobs are"
-
-
 # --- when a question is asked ---
 
 
@@ -226,6 +231,13 @@ SECTIONS: tuple[Section, ...] = (
                 check=_known_hosts(needed=True),
             ),
             Question(
+                "slurm_instance",
+                "text",
+                "Name of the Slurm instance in BCM (cmsh -c 'wlm; list').",
+                default=_default_instance,
+                routine=always,
+            ),
+            Question(
                 "slurm_controllers",
                 "hosts",
                 "Where slurmctld runs; none leaves Slurm alone.",
@@ -244,13 +256,13 @@ SECTIONS: tuple[Section, ...] = (
     Section(
         "cpu",
         "CPU job statistics",
-        "Slurm confines each job to a cgroup, from which cgroup_exporter on the DGX nodes reads CPU and memory use.",
+        "Slurm confines each job to a cgroup, from which cgroup_exporter on the DGX nodes reads its CPU and memory.",
         (
             Question(
                 "configure_slurm",
                 "yes_no",
-                "Set cgroup accounting and constraints of Slurm through BCM? Without them there is nothing to read.",
-                default=lambda context: bool(context.get("slurm_controllers")),
+                "Have BCM constrain jobs to their cores and memory? Else there is nothing to read.",
+                default=lambda context: True,
                 applies=lambda context: bool(context.get("slurm_controllers")),
             ),
             Question(
@@ -269,14 +281,13 @@ SECTIONS: tuple[Section, ...] = (
         "An exporter reads the GPUs; Slurm's prolog and epilog tell it whose job each GPU belongs to.",
         (
             Question(
-                "gpu_exporters",
+                "gpu_exporter",
                 "choice",
-                "Which GPU exporters? jobstats needs the first; dcgm has more metrics and dashboards of its own.",
+                "Which exporter reads the GPUs? Both of them serve jobstats.",
                 default=lambda context: "jobstats",
                 choices={
-                    "jobstats": "nvidia_gpu_prometheus_exporter",
-                    "dcgm": "NVIDIA's dcgm-exporter",
-                    "both": "both of them",
+                    "jobstats": "nvidia_gpu_prometheus_exporter, which jobstats was made for",
+                    "dcgm": "NVIDIA's dcgm-exporter over the running nvidia-dcgm service: more metrics",
                     "none": "no GPU metrics",
                 },
             ),
@@ -286,7 +297,7 @@ SECTIONS: tuple[Section, ...] = (
                 "TCP port of nvidia_gpu_prometheus_exporter on the DGX nodes.",
                 default=lambda context: 9445,
                 check=_free_on_dgx("nvidia_gpu_exporter_port"),
-                applies=_is("gpu_exporters", "jobstats", "both"),
+                applies=_is("gpu_exporter", "jobstats"),
                 routine=always,
             ),
             Question(
@@ -295,25 +306,7 @@ SECTIONS: tuple[Section, ...] = (
                 "TCP port of dcgm-exporter on the DGX nodes.",
                 default=lambda context: 9400,
                 check=_free_on_dgx("dcgm_exporter_port"),
-                applies=_is("gpu_exporters", "dcgm", "both"),
-                routine=always,
-            ),
-            Question(
-                "dcgm_mode",
-                "choice",
-                "Shall dcgm-exporter use the running nvidia-dcgm service (remote), or a DCGM of its own (embedded)?",
-                default=lambda context: "remote",
-                applies=_is("gpu_exporters", "dcgm", "both"),
-                choices={"remote": "the nvidia-dcgm service", "embedded": "its own; not supported beside nvidia-dcgm"},
-                routine=always,
-            ),
-            Question(
-                "hpc_job_mapping_dir",
-                "path",
-                "Where the prolog tells dcgm-exporter whose job a GPU belongs to.",
-                default=lambda context: "/run/dcgm-job-map",
-                check=_on_tmpfs,
-                applies=_is("gpu_exporters", "dcgm", "both"),
+                applies=_is("gpu_exporter", "dcgm"),
                 routine=always,
             ),
             Question(
@@ -321,7 +314,7 @@ SECTIONS: tuple[Section, ...] = (
                 "yes_no",
                 "Install prolog and epilog, so that GPU metrics carry the job's number?",
                 default=lambda context: True,
-                applies=_is("gpu_exporters", "jobstats", "dcgm", "both"),
+                applies=_is("gpu_exporter", "jobstats", "dcgm"),
             ),
         ),
     ),
@@ -390,6 +383,15 @@ SECTIONS: tuple[Section, ...] = (
                 default=_found_url(PROMETHEUS),
                 check=_answers_like_prometheus,
                 applies=_is("prometheus", "existing"),
+            ),
+            Question(
+                "prometheus_host",
+                "hosts",
+                "Which of BCM's hosts it runs on, where the scrape job is left for it; none if it is elsewhere.",
+                default=_host_of_url,
+                check=_known_hosts(needed=False),
+                applies=_is("prometheus", "existing"),
+                routine=always,
             ),
             Question(
                 "prometheus_retention_days",

@@ -11,10 +11,9 @@ import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .setup_findings import group_rule
 from .setup_model import Value
 from .setup_next_steps import next_steps
-from .setup_variables import exporters, secret_variables, variables
+from .setup_variables import exporters, secret_variables, system_groups, variables
 
 VARIABLES_FILE = "group_vars/all/guided_setup.yml"
 SECRETS_FILE = "group_vars/all/guided_setup_secrets.yml"
@@ -22,7 +21,6 @@ ANSWERS_FILE = "guided_setup_answers.yml"
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")
 _NOT_TEXT = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"))
-_SYSTEM_GROUPS = ("dgx_nodes", "slurm_controllers", "login_nodes", "prometheus_servers", "grafana_servers")
 
 
 @dataclass(frozen=True)
@@ -110,21 +108,6 @@ any_unparsed_is_failed = true
 # Only the plugin that bcm_inventory.yml is for, and "-i host,".
 enable_plugins = superpod.monitoring.bcm, host_list
 """
-
-
-def system_groups(answers: Mapping[str, Value]) -> dict[str, dict[str, list[str]]]:
-    """The rules of the inventory's groups; an empty rule is an empty group."""
-    rules = {}
-    for group in _SYSTEM_GROUPS:
-        rule = group_rule(answers.get(group) or ())
-        if group == "login_nodes":
-            if not answers.get("jobstats_command"):
-                rule = {}
-            elif set(rule) == {"roles"}:
-                # DGX nodes and controllers may submit, too, but nobody logs in there
-                rule["not_groups"] = ["dgx_nodes", "slurm_controllers"]
-        rules[group] = rule
-    return rules
 
 
 def _inventory(answers: Mapping[str, Value], options: Mapping[str, Value]) -> str:

@@ -72,6 +72,12 @@ cluster_name:
   returned: success
   type: dict
   sample: {value: slurm, source: scontrol}
+slurm_instances:
+  description: BCM's names of the Slurm instances.
+  returned: success
+  type: list
+  elements: str
+  sample: [slurm]
 look_at:
   description: The hosts that are worth a look, with their addresses. At most two of each category, and the head nodes.
   returned: success
@@ -147,13 +153,20 @@ def ask(parameters: dict[str, t.Any]) -> tuple[Snapshot, list[str]]:
     raise Failure(f"BCM could not be asked: {reason} cmsh neither: {other.reason}", "unknown")
 
 
-def workload_manager() -> dict[str, str] | None:
-    """The name of BCM's only Slurm cluster, which is its ClusterName unless somebody changed that."""
+def slurm_instances() -> list[str]:
+    """BCM's names of its workload managers, as cmsh lists them."""
     try:
-        names = names_in_list(Cmsh().run([("wlm",), ("list",)]).stdout)
+        return names_in_list(Cmsh().run([("wlm",), ("list",)]).stdout)
     except CmshError:
-        return None
-    return {"value": names[0], "source": "the name of BCM's workload manager"} if len(names) == 1 else None
+        return []
+
+
+def cluster_name(instances: list[str]) -> dict[str, str] | None:
+    """Slurm's word, else the name of BCM's only instance, which is the ClusterName unless somebody changed that."""
+    found = setup_look.cluster_name()
+    if found is None and len(instances) == 1:
+        found = {"value": instances[0], "source": "the name of BCM's workload manager"}
+    return found
 
 
 def main() -> None:
@@ -185,11 +198,13 @@ def main() -> None:
     ]
     headnodes = [host["name"] for host in hosts if host["type"] == "HeadNode"]
     headnodes.sort(key=lambda name: name != snapshot.headnode)
+    instances = slurm_instances()
     module.exit_json(
         changed=False,
         hosts=hosts,
         headnodes=headnodes,
-        cluster_name=setup_look.cluster_name() or workload_manager(),
+        cluster_name=cluster_name(instances),
+        slurm_instances=instances,
         look_at=[{"name": host.name, "ip": host.ip} for host in worth_a_look(from_json({"hosts": hosts}, {}).hosts)],
         notes=[*notes, *snapshot.problems],
     )
