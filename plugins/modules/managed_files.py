@@ -277,7 +277,7 @@ def apply(wanted: File, before: dict[str, Any], owner: tuple[int, int]) -> None:
     if state == "absent":
         if before["state"] == "directory":
             shutil.rmtree(path)
-        else:
+        elif os.path.lexists(path):  # it may have gone with a directory before it
             os.unlink(path)
     elif state == "link":
         if before["state"] == "link":

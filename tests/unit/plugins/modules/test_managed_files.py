@@ -201,6 +201,14 @@ def test_missing_parents_are_made_and_those_that_are_there_stay_as_they_are(tmp_
         run([{"path": tmp_path / "other/file", "content": "x"}])
 
 
+def test_what_has_gone_with_its_directory_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/conf").write_text("")
+    files = [{"path": tmp_path / "etc", "state": "absent"}, {"path": tmp_path / "etc/conf", "state": "absent"}]
+    assert run(files)["changed"]
+    assert not run(files)["changed"]
+
+
 def test_an_unchanged_content_is_not_checked_again(tmp_path: Path) -> None:
     entry = {"path": tmp_path / "conf", "content": "x", "validate": "check %s"}
     module = Module([entry])
