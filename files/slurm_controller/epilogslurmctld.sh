@@ -36,7 +36,7 @@ END
 # Sets $summary; fails if there is none
 summarise() {
     sleep "$settle_seconds" # slurmdbd does not have the job's end yet
-    output=$(timeout -k 2 "$summary_seconds" "$jobstats_dir/jobstats" -f -b "$job" 2>&1 </dev/null)
+    output=$(timeout -k 2 "$summary_seconds" "$jobstats_dir/jobstats" -f -b "$id" 2>&1 </dev/null)
     status=$?
     case $status in
     0) why='jobstats said what is none' ;;
@@ -59,8 +59,6 @@ store_summary() {
         set -- "$jobstats_dir/store_jobstats.py" "--cluster=$cluster" "--jobid=$job" "--stats=JS1:$summary"
         ;;
     *)
-        # the id of an array's last task is the array's own, which stands for all of its tasks
-        [ "${SLURM_ARRAY_JOB_ID:-}" != "$job" ] || id=${job}_$SLURM_ARRAY_TASK_ID
         set -- sacctmgr -i update job where "jobid=$id" set "AdminComment=JS1:$summary"
         ;;
     esac
@@ -86,6 +84,8 @@ LC_ALL=C.UTF-8
 export PATH LC_ALL
 job=${SLURM_JOB_ID:-}
 id=$job
+# the id of an array's last task is the array's own, which stands for all of its tasks
+[ ! "$job" ] || [ "${SLURM_ARRAY_JOB_ID:-}" != "$job" ] || id=${job}_$SLURM_ARRAY_TASK_ID
 [ ! "$failed" ] || say warning "the EpilogSlurmctld from before ended with an error:$failed"
 if [ ! "$jobstats_dir" ]; then
     say warning "nothing done: $settings is not there or is not a complete one"
