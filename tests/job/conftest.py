@@ -91,8 +91,9 @@ class Cluster:
         return {node: self.run(look, node) for node in NODES}
 
     def series(self, jobid: str) -> list[dict[str, str]]:
-        """The labels of all series of a job."""
-        found = self.ask(f'last_over_time({{jobid="{jobid}"}}[1h])', int(time.time()))
+        """The labels of all series of a job that exporters have made."""
+        which = f'__name__=~"cgroup_.*|nvidia_gpu_.*",jobid="{jobid}"'
+        found = self.ask(f"last_over_time({{{which}}}[1h])", int(time.time()))
         return [labels for labels, _value in found]
 
     def summary(self, row: dict[str, str]) -> dict[str, dict[str, Any]]:
