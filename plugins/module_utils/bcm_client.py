@@ -17,7 +17,6 @@ import socket
 import ssl
 import time
 import typing as t
-from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from .bcm_device import Device, devices_from_records, is_address, same_host, shown
@@ -45,22 +44,15 @@ _CLOSED = (
 _CODES = ("tls", "denied", "too_large", "malformed", "empty", "ambiguous", "status", "timeout", "down")
 
 
-@dataclass(frozen=True)
-class BcmSettings:
-    """How to reach CMDaemon.  Times in seconds; files are PEM; head nodes are names or addresses, in order.
-
-    `certificate` with `private_key` (None: the key is in the same file), or `username` with `password`.
-    `ca_certificate` None means BCM's own files on this host.  `connect_timeout` and `read_timeout` are for one wait on
-    the network, `deadline` for one call over all head nodes; looking a name up is the system's own time beside them.
-    """
-
+# No dataclasses here: they would take 1.2 MB of the 25 MB that the role monitor may have.
+class _Settings(t.NamedTuple):
     headnodes: tuple[str, ...]
     port: int = 8081
     certificate: str | None = None
     private_key: str | None = None
     ca_certificate: str | None = None
     username: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
     validate_certs: bool = True
     check_hostname: bool = False
     strict_x509: bool = False
@@ -69,7 +61,27 @@ class BcmSettings:
     deadline: float = 30.0
     max_bytes: int = 128 * 1024 * 1024
 
-    def __post_init__(self) -> None:
+
+class BcmSettings(_Settings):
+    """How to reach CMDaemon.  Times in seconds; files are PEM; head nodes are names or addresses, in order.
+
+    `certificate` with `private_key` (None: the key is in the same file), or `username` with `password`.
+    `ca_certificate` None means BCM's own files on this host.  `connect_timeout` and `read_timeout` are for one wait on
+    the network, `deadline` for one call over all head nodes; looking a name up is the system's own time beside them.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *args: t.Any, **kwargs: t.Any) -> BcmSettings:
+        made = super().__new__(cls, *args, **kwargs)
+        made._check()
+        return made
+
+    def __repr__(self) -> str:
+        shown_ones = {name: value for name, value in self._asdict().items() if name != "password"}
+        return f"BcmSettings({', '.join(f'{name}={value!r}' for name, value in shown_ones.items())})"
+
+    def _check(self) -> None:
         if isinstance(self.headnodes, str) or not self.headnodes:
             raise BcmConfigError("headnodes must list the name or address of at least one BCM head node.")
         for name in self.headnodes:
@@ -94,8 +106,7 @@ class BcmSettings:
         return f"https://{host}:{self.port}{path}"
 
 
-@dataclass(frozen=True)
-class Devices:
+class Devices(t.NamedTuple):
     """What a head node said: its devices, and one sentence for each record that could not be read as one."""
 
     devices: tuple[Device, ...]
@@ -103,16 +114,14 @@ class Devices:
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class RpcResult:
+class RpcResult(t.NamedTuple):
     """The JSON value that a call returned."""
 
     value: t.Any
     headnode: str
 
 
-@dataclass(frozen=True)
-class Unknown:
+class Unknown(t.NamedTuple):
     """No head node gave a usable answer; `reason` is a sentence, `code` one of: tls denied too_large malformed empty
     ambiguous status timeout down."""
 

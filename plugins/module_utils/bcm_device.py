@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import ipaddress
 import typing as t
-from dataclasses import dataclass
 
 MAX_HOSTNAME = 253
 NO_ADDRESS = frozenset({"", "0.0.0.0"})  # noqa: S104 - what BCM shows where no address is set; nothing is bound to it
 _TEXT_FIELDS = ("type", "category", "ip", "mac", "network", "uuid", "cluster")
 
 
-@dataclass(frozen=True)
-class Device:
+class Device(t.NamedTuple):
     """One record of `GET /rest/v1/device`.  An absent, null or empty text is None.
 
     `roles` are the effective roles, lower case, sorted, each once; () means none, None means that BCM did not say.
     Those two differ: "no roles" may stop a service, "did not say" never does.
     """
-
-    __slots__ = ("category", "cluster", "hostname", "ip", "mac", "network", "roles", "type", "uuid")
 
     hostname: str
     type: str | None

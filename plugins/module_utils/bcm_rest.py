@@ -190,8 +190,7 @@ class _Placed:
     def with_roles(self, categories: dict[str, Object], overlays: list[Overlay]) -> tuple[Device, ...]:
         """The devices with roles by BCM's rule in place of what REST listed."""
         return tuple(
-            dataclasses.replace(
-                device,
+            device._replace(
                 roles=tuple(
                     sorted(
                         effective_roles(

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from .bcm_device import BadRecord, Device, devices_from_records, shown
 
 FORMAT = 1
-_COLUMNS = tuple(column.name for column in fields(Device))
+_COLUMNS = Device._fields
 
 
 @dataclass(frozen=True)

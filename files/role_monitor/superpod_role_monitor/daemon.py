@@ -8,7 +8,6 @@ run in a second thread.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
 import os
 import select
@@ -217,9 +216,7 @@ class Daemon:
             def client() -> Any:
                 base = bcm.settings(config, bcm.head_nodes(config))
                 longest = events.WAIT + config.request_timeout
-                return bcm.slim_client(
-                    dataclasses.replace(base, read_timeout=longest, deadline=longest * len(base.headnodes))
-                )
+                return bcm.slim_client(base._replace(read_timeout=longest, deadline=longest * len(base.headnodes)))
 
             self._listener = events.Listener(
                 client, lambda: self._monitor.state.identity, lambda: self._tell(_EVENT), self._events_changed

@@ -511,7 +511,7 @@ def test_the_active_head_node_is_asked_first_once_it_is_known(sim, session, know
 
 
 def test_head_nodes_are_known_by_their_names_too(sim, session, known_heads, monkeypatch):
-    made = BcmSettings(**{**vars(known_heads), "headnodes": ("BCM-HEAD-01", "bcm-head-02.cluster")})
+    made = BcmSettings(**{**known_heads._asdict(), "headnodes": ("BCM-HEAD-01", "bcm-head-02.cluster")})
     client = BcmClient(made, session)
     monkeypatch.setattr(BcmSettings, "url", lambda _self, name, path: f"https://127.0.0.{name[10]}:{sim.port}{path}")
     sim.failover("bcm-head-02")
@@ -529,7 +529,7 @@ def test_head_nodes_are_known_by_their_names_too(sim, session, known_heads, monk
     ],
 )
 def test_which_of_the_configured_is_the_active_one(sim, known_heads, configured, found):
-    client = BcmClient(BcmSettings(**{**vars(known_heads), "headnodes": configured}), SlimSession())
+    client = BcmClient(BcmSettings(**{**known_heads._asdict(), "headnodes": configured}), SlimSession())
     sim.failover("bcm-head-02")
     client.devices()
     assert client.follow_active() == found
@@ -555,7 +555,7 @@ def test_who_may_not_ask_keeps_the_answer_there_is(sim, session, known_heads):
         )
     )
     sim.failover("bcm-head-02")
-    made = BcmSettings(**{**vars(known_heads), "certificate": certificate, "private_key": key})
+    made = BcmSettings(**{**known_heads._asdict(), "certificate": certificate, "private_key": key})
     client = BcmClient(made, session)
     assert client.devices().headnode == "127.0.0.1"
     assert client.follow_active() is None
