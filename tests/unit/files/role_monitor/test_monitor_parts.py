@@ -425,6 +425,7 @@ def test_the_library_list_is_what_the_daemon_imports() -> None:
 
 def test_nothing_heavy_is_imported() -> None:
     heavy = {"requests", "asyncio", "logging", "prometheus_client", "hashlib", "ctypes", "shutil", "lzma", "yaml"}
+    heavy |= {"dataclasses", "inspect"}
     place = str(Path(bcm_role_monitor.__file__).parent)
     program = (
         f"import sys; sys.path.insert(0, {place!r}); import bcm_role_monitor as b; b.arguments([]); print(*sys.modules)"
