@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from dashboards import document, live_checks, static_checks
+from dashboards import document, live_checks, picture, static_checks
 from dashboards.findings import Finding
 from dashboards.prometheus_api import Prometheus
 from dashboards.substitute import Window
@@ -32,8 +32,17 @@ def main() -> int:
         default=[],
         help="has no data there (may be given again)",
     )
+    drawing = commands.add_parser("picture", help="draw one dashboard from a Prometheus' answers, as a PNG")
+    drawing.add_argument("url", help="such as http://127.0.0.1:9090")
+    drawing.add_argument("uid", help="such as superpod-job")
+    drawing.add_argument("file", type=Path, help="to write")
+    drawing.add_argument("--minutes", type=int, default=60, help="to show (default 60)")
+    drawing.add_argument("--scrape-interval", type=int, default=30, metavar="SECONDS", help="(default 30)")
+    drawing.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="a variable's value")
     args = parser.parse_args()
 
+    if args.command == "picture":
+        return _draw(args)
     if args.command == "build":
         from dashboards import build  # noqa: PLC0415  # needs the SDK, which checking does not
 
@@ -50,6 +59,17 @@ def main() -> int:
     sys.stdout.write("".join(f"{finding}\n" for finding in found))
     sys.stdout.write(f"{len(dashboards)} dashboards, {len(found)} findings\n")
     return 1 if found else 0
+
+
+def _draw(args: argparse.Namespace) -> int:
+    now = time.time()
+    step = max(args.scrape_interval, 60 * args.minutes // 300)
+    run = live_checks.Run(
+        Prometheus(args.url), Window(now - 60 * args.minutes, now, step=step, scrape_interval=args.scrape_interval)
+    )
+    wanted = dict(pair.split("=", 1) for pair in args.set)
+    picture.draw(run, document.load(FILES / f"{args.uid}.json"), wanted, "drawn by dashboards/picture.py", args.file)
+    return 0
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ class PrometheusError(RuntimeError):
 
 @dataclass(frozen=True)
 class Series:
-    """Labels (the name among them as ``__name__``) and values as Prometheus writes them."""
+    """Labels (the name among them as ``__name__``), values as Prometheus writes them, and when they were (seconds)."""
 
     labels: Mapping[str, str]
     values: tuple[str, ...]
+    times: tuple[float, ...] = ()
 
 
 class Prometheus:
@@ -36,14 +37,21 @@ class Prometheus:
         """An instant query.  Raises :class:`PrometheusError`."""
         data = self._post("query", [("query", expr), ("time", str(time))])
         if data["resultType"] == "scalar":
-            return [Series({}, (data["result"][1],))]
-        return [Series(item["metric"], (item["value"][1],)) for item in data["result"]]
+            return [Series({}, (data["result"][1],), (time,))]
+        return [Series(item["metric"], (item["value"][1],), (time,)) for item in data["result"]]
 
     def range(self, expr: str, start: float, end: float, step: int) -> list[Series]:
         """A range query.  Raises :class:`PrometheusError`."""
         asked = [("query", expr), ("start", str(start)), ("end", str(end)), ("step", str(step))]
         result = self._post("query_range", asked)["result"]
-        return [Series(item["metric"], tuple(value for _, value in item["values"])) for item in result]
+        return [
+            Series(
+                item["metric"],
+                tuple(value for _, value in item["values"]),
+                tuple(float(at) for at, _ in item["values"]),
+            )
+            for item in result
+        ]
 
     def series(self, selector: str, start: float, end: float) -> list[dict[str, str]]:
         """The label sets of the series that a selector matches.  Raises :class:`PrometheusError`."""

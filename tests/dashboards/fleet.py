@@ -114,22 +114,22 @@ def _growth(line: str) -> float:
     return 0.5 if "seconds" in line else 1000.0
 
 
-def expositions() -> dict[tuple[str, str, str], Exposition | None]:
+def expositions(kind: type[Exposition] = Exposition) -> dict[tuple[str, str, str], Exposition | None]:
     """(cluster, hostname, job) -> what that exporter answers; None where it is down."""
     return {
-        (node.cluster, node.hostname, job): None if capture is None else _exposition(node, job, capture)
+        (node.cluster, node.hostname, job): None if capture is None else _exposition(node, job, capture, kind)
         for node in FLEET
         for job, capture in node.exporters.items()
     }
 
 
-def _exposition(node: Node, job: str, capture: str) -> Exposition:
+def _exposition(node: Node, job: str, capture: str, kind: type[Exposition]) -> Exposition:
     text = (CAPTURES / capture).read_text()
     if job == "dcgm_exporter":
         text += _more_of_dcgm(text)
     if job == "node_exporter":
         text = text.replace('nodename="dgx-01"', f'nodename="{node.hostname}"')
-    return Exposition.of(text, lambda: _role_monitor(node) if job == "node_exporter" else "")
+    return kind.of(text, lambda: _role_monitor(node) if job == "node_exporter" else "")
 
 
 def _more_of_dcgm(text: str) -> str:

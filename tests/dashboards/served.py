@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -53,9 +53,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def exporters() -> Iterator[list[dict[str, object]]]:
+def exporters(kind: type[Exposition] = Exposition) -> Iterator[list[dict[str, object]]]:
     """Serves every exporter of the fleet; gives the target groups that lead there."""
-    answers = {f"/{'/'.join(key)}": exposition for key, exposition in expositions().items()}
+    answers = {f"/{'/'.join(key)}": exposition for key, exposition in expositions(kind).items()}
     handler = type("Handler", (_Handler,), {"answers": answers})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
@@ -94,12 +94,19 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _configure(directory: Path, targets: list[dict[str, object]], port: int) -> Path:
+def configure(
+    directory: Path,
+    targets: list[dict[str, object]],
+    port: int,
+    interval: str = "1s",
+    edit: Callable[[str], str] = hurried,
+) -> Path:
+    """Write Prometheus' configuration and its rules, each *edited*; the configuration's path."""
     for file in RULES.glob("*.yml"):
-        (directory / file.name).write_text(hurried(file.read_text()))
+        (directory / file.name).write_text(edit(file.read_text()))
     (directory / "targets.json").write_text(json.dumps(targets))
     config = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "global": {"scrape_interval": interval, "evaluation_interval": interval},
         "rule_files": [str(directory / file.name) for file in RULES.glob("*.yml")],
         "scrape_configs": [
             {"job_name": "superpod", "file_sd_configs": [{"files": [str(directory / "targets.json")]}]},
@@ -118,7 +125,7 @@ def scraped(directory: Path) -> Iterator[Run]:
     with exporters() as targets, (directory / "log").open("w") as log:
         argv = [
             prometheus(),
-            f"--config.file={_configure(directory, targets, port)}",
+            f"--config.file={configure(directory, targets, port)}",
             f"--storage.tsdb.path={directory / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
         ]
