@@ -32,6 +32,7 @@ def main() -> int:
         default=[],
         help="has no data there (may be given again)",
     )
+    check.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="a variable's value")
     drawing = commands.add_parser("picture", help="draw one dashboard from a Prometheus' answers, as a PNG")
     drawing.add_argument("url", help="such as http://127.0.0.1:9090")
     drawing.add_argument("uid", help="such as superpod-job")
@@ -52,10 +53,12 @@ def main() -> int:
     now = time.time()
     window = Window(now - 60 * args.minutes, now, args.scrape_interval, args.scrape_interval)
     run = live_checks.Run(Prometheus(args.url), window)
+    wanted = dict(pair.split("=", 1) for pair in args.set)
     dashboards = [document.load(path) for path in sorted(FILES.glob("*.json"))]
     found: list[Finding] = static_checks.check(dashboards)
     for dashboard in dashboards:
-        found += live_checks.check(run, dashboard, {}, complete=True, rightly_empty=frozenset(args.rightly_empty))
+        here = {name: value for name, value in wanted.items() if dashboard.variable(name)}
+        found += live_checks.check(run, dashboard, here, complete=True, rightly_empty=frozenset(args.rightly_empty))
     sys.stdout.write("".join(f"{finding}\n" for finding in found))
     sys.stdout.write(f"{len(dashboards)} dashboards, {len(found)} findings\n")
     return 1 if found else 0

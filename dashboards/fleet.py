@@ -6,12 +6,12 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards import parts
+from dashboards import parts, shared
 from dashboards.parts import Column, Query, bars, graph, number, rows
 
 UID = "superpod-fleet"
 
-FLEET = 'cluster=~"$cluster"'
+FLEET = shared.ALL_CLUSTERS
 USER = "* on (cluster, jobid) group_left (user) job:user:info"
 
 
@@ -22,15 +22,11 @@ def dashboard() -> model.Dashboard:
         "SuperPOD / Fleet",
         "Utilisation of the whole SuperPOD, idle GPUs and whose they are, drift between BCM and Prometheus.",
         [
-            parts.query_variable(
-                "cluster", "Cluster", 'label_values(up{job="node_exporter"}, cluster)', several=True
-            ).all_value(".*"),
+            shared.clusters(),
         ],
         hours=24,
     )
-    for section in (_summary, _over_time, _waste, _drift):
-        result = section(result)
-    return parts.finish(result)
+    return shared.assembled(result, [_summary, _over_time, _waste, _drift])
 
 
 def _summary(result: build.Dashboard) -> build.Dashboard:
@@ -40,8 +36,8 @@ def _summary(result: build.Dashboard) -> build.Dashboard:
         .with_panel(
             number("Jobs", parts.NUMBER, Query(f"count(count by (cluster, jobid) (job_node:cpus:count{{{FLEET}}}))"))
         )
-        .with_panel(number("GPUs", parts.NUMBER, Query(f"count(gpu:jobs:count{{{FLEET}}})")))
-        .with_panel(number("GPUs with a job", parts.NUMBER, Query(f"sum(gpu:jobs:count{{{FLEET}}} > bool 0)")))
+        .with_panel(shared.gpus(FLEET, width=3))
+        .with_panel(shared.gpus_with_a_job(FLEET, width=3))
         .with_panel(number("GPUs free", parts.NUMBER, Query(f"sum(gpu:jobs:count{{{FLEET}}} == bool 0)")))
         .with_panel(
             number(
@@ -122,14 +118,8 @@ def _over_time(result: build.Dashboard) -> build.Dashboard:
 
 
 def _waste(result: build.Dashboard) -> build.Dashboard:
-    to_job = parts.data_link(
-        "Job ${__value.raw}", "superpod-job", {"cluster": "${__data.fields.Cluster}", "job": "${__value.raw}"}
-    )
-    to_node = parts.data_link(
-        "Node ${__field.labels.hostname}",
-        "superpod-node",
-        {"cluster": "${__field.labels.cluster}", "node": "${__field.labels.hostname}"},
-    )
+    to_job = shared.to_job(cluster="${__data.fields.Cluster}")
+    to_node = shared.to_node(shared.CLUSTER_OF_SERIES)
     return (
         result.with_row(build.Row("Idle GPUs"))
         .with_panel(

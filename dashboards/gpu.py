@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards import parts
+from dashboards import parts, shared
 from dashboards.parts import Column, Query, Steps, graph, number, rows
 
 UID = "superpod-gpu"
 
-NODE = 'cluster="$cluster", hostname=~"$node"'
+NODE = shared.ONE_CLUSTER
 LEGEND = "{{hostname}} GPU {{gpu}}"
 
 
@@ -22,24 +23,19 @@ def dashboard() -> model.Dashboard:
         "SuperPOD / GPU (DCGM)",
         "The GPUs of the chosen nodes. Works with dcgm-exporter and with nvidia_gpu_prometheus_exporter.",
         [
-            parts.query_variable("cluster", "Cluster", "label_values(gpu:memory_total:bytes, cluster)", several=False),
-            parts.query_variable(
-                "node", "Node", 'label_values(gpu:memory_total:bytes{cluster="$cluster"}, hostname)', several=True
-            ).all_value(".*"),
+            shared.one_cluster("gpu:memory_total:bytes"),
+            shared.nodes("gpu:memory_total:bytes"),
         ],
         hours=3,
     )
-    for section in (_summary, _use, _engines, _health):
-        result = section(result)
-    return parts.finish(result)
+    return shared.assembled(result, [_summary, _use, _engines, _health])
 
 
 def _summary(result: build.Dashboard) -> build.Dashboard:
-    to_job = parts.data_link("Job ${__value.raw}", "superpod-job", {"cluster": "${cluster}", "job": "${__value.raw}"})
     return (
         result.with_row(build.Row("Now"))
-        .with_panel(number("GPUs", parts.NUMBER, Query(f"count(gpu:jobs:count{{{NODE}}})"), width=4))
-        .with_panel(number("GPUs with a job", parts.NUMBER, Query(f"sum(gpu:jobs:count{{{NODE}}} > bool 0)"), width=4))
+        .with_panel(shared.gpus(NODE, width=4))
+        .with_panel(shared.gpus_with_a_job(NODE, width=4))
         .with_panel(number("Utilisation", parts.RATIO, Query(f"avg(gpu:utilization:ratio{{{NODE}}})"), width=4))
         .with_panel(
             number(
@@ -65,7 +61,7 @@ def _summary(result: build.Dashboard) -> build.Dashboard:
                 [
                     Column("hostname", "Node"),
                     Column("gpu", "GPU"),
-                    Column("jobid", "Job", link=to_job),
+                    Column("jobid", "Job", link=shared.to_job()),
                     Column("user", "User"),
                     Column("utilisation", "Utilisation", unit=parts.RATIO),
                     Column("memory", "Memory", unit=parts.BYTES),
@@ -85,80 +81,34 @@ def _summary(result: build.Dashboard) -> build.Dashboard:
 
 
 def _use(result: build.Dashboard) -> build.Dashboard:
-    to_node = parts.data_link(
-        "Node ${__field.labels.hostname}",
-        "superpod-node",
-        {"cluster": "${cluster}", "node": "${__field.labels.hostname}"},
-    )
+    def per_gpu(
+        title: str, unit: str, series: str, *, maximum: float | None = None, stacked: bool = False
+    ) -> timeseries.Panel:
+        link = shared.to_node()
+        return graph(title, unit, Query(series, LEGEND), maximum=maximum, stacked=stacked, links=[link])
+
+    memory = f"gpu:memory_used:bytes{{{NODE}}} / gpu:memory_total:bytes{{{NODE}}}"
     return (
         result.with_row(build.Row("Use"))
-        .with_panel(
-            graph(
-                "Utilisation over time",
-                parts.RATIO,
-                Query(f"gpu:utilization:ratio{{{NODE}}}", LEGEND),
-                maximum=1,
-                links=[to_node],
-            )
-        )
-        .with_panel(
-            graph(
-                "Memory over time",
-                parts.RATIO,
-                Query(f"gpu:memory_used:bytes{{{NODE}}} / gpu:memory_total:bytes{{{NODE}}}", LEGEND),
-                maximum=1,
-                links=[to_node],
-            )
-        )
-        .with_panel(
-            graph(
-                "Power over time",
-                parts.WATTS,
-                Query(f"gpu:power:watts{{{NODE}}}", LEGEND),
-                stacked=True,
-                links=[to_node],
-            )
-        )
-        .with_panel(
-            graph("Temperature", parts.CELSIUS, Query(f"gpu:temperature:celsius{{{NODE}}}", LEGEND), links=[to_node])
-        )
-        .with_panel(graph("Jobs on the GPU", parts.NUMBER, Query(f"gpu:jobs:count{{{NODE}}}", LEGEND), links=[to_node]))
-        .with_panel(graph("SM clock", parts.HERTZ, Query(f"gpu:sm_clock:hertz{{{NODE}}}", LEGEND), links=[to_node]))
+        .with_panel(per_gpu("Utilisation over time", parts.RATIO, f"gpu:utilization:ratio{{{NODE}}}", maximum=1))
+        .with_panel(per_gpu("Memory over time", parts.RATIO, memory, maximum=1))
+        .with_panel(per_gpu("Power over time", parts.WATTS, f"gpu:power:watts{{{NODE}}}", stacked=True))
+        .with_panel(per_gpu("Temperature", parts.CELSIUS, f"gpu:temperature:celsius{{{NODE}}}"))
+        .with_panel(per_gpu("Jobs on the GPU", parts.NUMBER, f"gpu:jobs:count{{{NODE}}}"))
+        .with_panel(per_gpu("SM clock", parts.HERTZ, f"gpu:sm_clock:hertz{{{NODE}}}"))
     )
 
 
 def _engines(result: build.Dashboard) -> build.Dashboard:
-    per_gpu = "max by (hostname, minor_number)"
-    legend = "{{hostname}} GPU {{minor_number}}"
+    def share(title: str, metric: str) -> timeseries.Panel:
+        asked = Query(f"max by (hostname, minor_number) ({metric}{{{NODE}}})", "{{hostname}} GPU {{minor_number}}")
+        return graph(title, parts.RATIO, asked, maximum=1, width=8)
+
     return (
         result.with_row(build.Row("Profiling"))
-        .with_panel(
-            graph(
-                "Any engine",
-                parts.RATIO,
-                Query(f"{per_gpu} (nvidia_gpu_graphics_util_percent{{{NODE}}})", legend),
-                maximum=1,
-                width=8,
-            )
-        )
-        .with_panel(
-            graph(
-                "Tensor cores",
-                parts.RATIO,
-                Query(f"{per_gpu} (nvidia_gpu_any_tensor_util_percent{{{NODE}}})", legend),
-                maximum=1,
-                width=8,
-            )
-        )
-        .with_panel(
-            graph(
-                "Memory bandwidth",
-                parts.RATIO,
-                Query(f"{per_gpu} (nvidia_gpu_dram_bw_util_percent{{{NODE}}})", legend),
-                maximum=1,
-                width=8,
-            )
-        )
+        .with_panel(share("Any engine", "nvidia_gpu_graphics_util_percent"))
+        .with_panel(share("Tensor cores", "nvidia_gpu_any_tensor_util_percent"))
+        .with_panel(share("Memory bandwidth", "nvidia_gpu_dram_bw_util_percent"))
     )
 
 

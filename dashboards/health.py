@@ -6,12 +6,12 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards import parts
+from dashboards import parts, shared
 from dashboards.parts import BAD_FROM_ONE, Column, Query, Steps, graph, number, rows
 
 UID = "superpod-health"
 
-FLEET = 'cluster=~"$cluster"'
+FLEET = shared.ALL_CLUSTERS
 EXPORTERS = f'job=~"node_exporter|cgroup_exporter|gpu_exporter|dcgm_exporter", {FLEET}'
 
 
@@ -22,15 +22,11 @@ def dashboard() -> model.Dashboard:
         "SuperPOD / Monitoring health",
         "Exporters, role monitors, alerts, and Prometheus itself.",
         [
-            parts.query_variable(
-                "cluster", "Cluster", 'label_values(up{job="node_exporter"}, cluster)', several=True
-            ).all_value(".*"),
+            shared.clusters(),
         ],
         hours=6,
     )
-    for section in (_summary, _exporters, _role_monitors, _prometheus):
-        result = section(result)
-    return parts.finish(result)
+    return shared.assembled(result, [_summary, _exporters, _role_monitors, _prometheus])
 
 
 def _summary(result: build.Dashboard) -> build.Dashboard:

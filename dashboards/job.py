@@ -6,7 +6,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards import parts
+from dashboards import parts, shared
 from dashboards.parts import Query, Steps, graph, number
 
 UID = "superpod-job"
@@ -15,7 +15,7 @@ UID = "superpod-job"
 JOB = 'cluster="$cluster", jobid="$job"'
 JOB_NODE = f'{JOB}, hostname=~"$node"'
 WHOLE_JOB = f'{JOB_NODE}, step="", task=""'
-NODE = 'cluster="$cluster", hostname=~"$node"'
+NODE = shared.ONE_CLUSTER
 
 # where jobstats, too, changes colour
 CPU_USE = Steps(parts.RED, ((0.65, parts.YELLOW), (0.8, parts.GREEN)))
@@ -29,7 +29,7 @@ def dashboard() -> model.Dashboard:
         "SuperPOD / Job",
         "CPU, memory and GPUs of one Slurm job, node by node.",
         [
-            parts.query_variable("cluster", "Cluster", "label_values(cgroup_cpus, cluster)", several=False),
+            shared.one_cluster("cgroup_cpus"),
             parts.query_variable(
                 "job",
                 "Job",
@@ -45,9 +45,7 @@ def dashboard() -> model.Dashboard:
         ],
         hours=3,
     )
-    for section in (_summary, _cpu_and_memory, _gpus, _nodes):
-        result = section(result)
-    return parts.finish(result)
+    return shared.assembled(result, [_summary, _cpu_and_memory, _gpus, _nodes])
 
 
 def _summary(result: build.Dashboard) -> build.Dashboard:
@@ -130,7 +128,7 @@ def _cpu_and_memory(result: build.Dashboard) -> build.Dashboard:
                     "{{hostname}} used",
                 ),
                 Query(f"max by (hostname) (cgroup_cpus{{{WHOLE_JOB}}})", "{{hostname}} given"),
-                links=[_to_node()],
+                links=[shared.to_node()],
             )
         )
         .with_panel(
@@ -150,7 +148,7 @@ def _cpu_and_memory(result: build.Dashboard) -> build.Dashboard:
                 Query(f"max by (hostname) (job_node:memory_used:bytes{{{JOB_NODE}}})", "{{hostname}} used"),
                 Query(f"max by (hostname) (job_node:memory_limit:bytes{{{JOB_NODE}}})", "{{hostname}} given"),
                 description="Page cache left out, shared memory in, as jobstats counts it.",
-                links=[_to_node()],
+                links=[shared.to_node()],
             )
         )
         .with_panel(
@@ -187,7 +185,7 @@ def _gpus(result: build.Dashboard) -> build.Dashboard:
                 parts.RATIO,
                 Query(f"job_gpu:utilization:ratio{{{JOB_NODE}}}", "{{hostname}} GPU {{gpu}}"),
                 maximum=1,
-                links=[_to_node()],
+                links=[shared.to_node()],
             )
         )
         .with_panel(
@@ -246,7 +244,7 @@ def _nodes(result: build.Dashboard) -> build.Dashboard:
                     "{{hostname}}",
                 ),
                 maximum=1,
-                links=[_to_node()],
+                links=[shared.to_node()],
             )
         )
         .with_panel(
@@ -254,15 +252,10 @@ def _nodes(result: build.Dashboard) -> build.Dashboard:
                 "Memory available",
                 parts.BYTES,
                 Query(f"max by (hostname) (node_memory_MemAvailable_bytes{{{NODE}}})", "{{hostname}}"),
-                links=[_to_node()],
+                links=[shared.to_node()],
             )
         )
     )
-
-
-def _to_node() -> model.DashboardLink:
-    labels = {"cluster": "${cluster}", "node": "${__field.labels.hostname}"}
-    return parts.data_link("Node ${__field.labels.hostname}", "superpod-node", labels)
 
 
 def _to_gpus() -> model.DashboardLink:

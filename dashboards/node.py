@@ -6,12 +6,12 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards import parts
+from dashboards import parts, shared
 from dashboards.parts import Column, Query, graph, number, rows
 
 UID = "superpod-node"
 
-NODE = 'cluster="$cluster", hostname=~"$node"'
+NODE = shared.ONE_CLUSTER
 BUSY = 'mode!="idle"'
 REAL_DEVICES = 'device!~"lo|veth.*|ifb.*|docker.*|br-.*|virbr.*"'
 REAL_DISKS = 'device!~"zram.*|loop.*|ram.*|dm-.*"'
@@ -25,20 +25,15 @@ def dashboard() -> model.Dashboard:
         "SuperPOD / Node",
         "CPU, memory, network, disks, GPUs and jobs of a node.",
         [
-            parts.query_variable("cluster", "Cluster", "label_values(node_uname_info, cluster)", several=False),
-            parts.query_variable(
-                "node", "Node", 'label_values(node_uname_info{cluster="$cluster"}, hostname)', several=True
-            ).all_value(".*"),
+            shared.one_cluster("node_uname_info"),
+            shared.nodes("node_uname_info"),
         ],
         hours=3,
     )
-    for section in (_summary, _system, _gpus):
-        result = section(result)
-    return parts.finish(result)
+    return shared.assembled(result, [_summary, _system, _gpus])
 
 
 def _summary(result: build.Dashboard) -> build.Dashboard:
-    to_job = parts.data_link("Job ${__value.raw}", "superpod-job", {"cluster": "${cluster}", "job": "${__value.raw}"})
     with_user = "* on (cluster, jobid) group_left (user) job:user:info"
     return (
         result.with_row(build.Row("Now"))
@@ -59,8 +54,8 @@ def _summary(result: build.Dashboard) -> build.Dashboard:
                 width=4,
             )
         )
-        .with_panel(number("GPUs", parts.NUMBER, Query(f"count(gpu:jobs:count{{{NODE}}})"), width=4))
-        .with_panel(number("GPUs with a job", parts.NUMBER, Query(f"sum(gpu:jobs:count{{{NODE}}} > bool 0)"), width=4))
+        .with_panel(shared.gpus(NODE, width=4))
+        .with_panel(shared.gpus_with_a_job(NODE, width=4))
         .with_panel(
             number("Jobs", parts.NUMBER, Query(f"count(count by (jobid) (job_node:cpus:count{{{NODE}}}))"), width=4)
         )
@@ -69,7 +64,7 @@ def _summary(result: build.Dashboard) -> build.Dashboard:
                 "Jobs on these nodes",
                 [
                     Column("hostname", "Node"),
-                    Column("jobid", "Job", link=to_job),
+                    Column("jobid", "Job", link=shared.to_job()),
                     Column("user", "User"),
                     Column("cpus", "CPUs"),
                     Column("cores", "CPUs used"),
@@ -185,11 +180,8 @@ def _system(result: build.Dashboard) -> build.Dashboard:
 
 def _gpus(result: build.Dashboard) -> build.Dashboard:
     legend = "{{hostname}} GPU {{gpu}}"
-    to_gpus = parts.data_link(
-        "GPUs of ${__field.labels.hostname}",
-        "superpod-gpu",
-        {"cluster": "${cluster}", "node": "${__field.labels.hostname}"},
-    )
+    here = {"cluster": "${cluster}", "node": shared.NODE_OF_SERIES}
+    to_gpus = parts.data_link(f"GPUs of {shared.NODE_OF_SERIES}", "superpod-gpu", here)
     return (
         result.with_row(build.Row("GPUs"))
         .with_panel(
