@@ -13,10 +13,7 @@ MASK = "********"
 SHORTEST = 4
 """A value shorter than that is not searched for: it would blacken half of the document and protects nothing."""
 
-_NAME = re.compile(
-    r"(pass(word|wd|phrase)?s?|secret(s|_.*)?|token|api_?key|credentials?|private_key|web_users|.*_pass)$",
-    re.IGNORECASE,
-)
+_NAME = re.compile(r"(^|[_.-])(pass|passes|tokens?|api_?keys?|credentials?|private_key|web_users)$", re.IGNORECASE)
 _CIPHERTEXT = "_ciphertext"  # what Ansible's vault-encrypted texts have; str() gives the plain text
 _NAME_PART = re.compile(r"password|passwd|passphrase|secret", re.IGNORECASE)
 # a setting, in YAML, JSON, INI or Python, of which the name says that its value is secret

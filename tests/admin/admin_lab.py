@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The simulated SuperPOD for the administrator's tests, and a terminal on its head node."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pexpect
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAD = "bcm-head-01"
+SETUP = "ansible-playbook superpod.monitoring.guided_setup"
+PATIENCE = 240
+SSH = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+
+# Answers like Prometheus on one port and like Grafana, with a password, on another.
+MONITORING = """
+import base64, http.server, json, threading
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        right = "Basic " + base64.b64encode(b"admin:right password").decode()
+        bodies = {"/api/v1/status/buildinfo": {"status": "success", "data": {}}, "/api/health": {"database": "ok"}}
+        body, status = bodies.get(self.path), 200
+        if self.path == "/api/org":
+            body, status = {}, 200 if self.headers.get("Authorization") == right else 401
+        if body is None:
+            body, status = {}, 404
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+servers = [http.server.ThreadingHTTPServer(("", port), Answer) for port in (9091, 3001)]
+[threading.Thread(target=server.serve_forever).start() for server in servers]
+"""
+
+# Settings of an administrator's own, beside those of the guided setup: the lab has no Slurm before slurm.yml made one.
+OF_THE_LAB = "slurm_controller_state: absent\nlogin_node_state: absent\n"
+
+
+class AdminLab:
+    """A SuperPOD of two DGX nodes; see lab/README.md."""
+
+    def __init__(self) -> None:
+        self._environment = {"LAB_ID": "19", **os.environ}
+
+    def superpod(self, *arguments: str, timeout: float = 600) -> str:
+        done = subprocess.run(
+            [str(ROOT / "lab/superpod"), *arguments],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if done.returncode:
+            raise AssertionError(f"superpod {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def up(self) -> None:
+        self.superpod("up", "--dgx", "2")
+        info = json.loads(self.superpod("info"))
+        self._login = ["-i", info["ssh_key"], *SSH, f"root@{info['hosts'][HEAD]['address']}"]
+
+    def run(self, script: str, host: str = HEAD, status: int = 0, timeout: float = 600) -> str:
+        """What a bash script on a host says; it must end with that status."""
+        words = ["bash", "-c", f"({script}) 2>&1; echo STATUS $?"]
+        said, _, ended = self.superpod("exec", host, *words, timeout=timeout).rpartition("STATUS ")
+        assert int(ended) == status, f"{script}: {ended}\n{said}"
+        return said
+
+    def put(self, content: str, path: str, host: str = HEAD) -> None:
+        """Write a file on a host."""
+        subprocess.run(
+            [str(ROOT / "lab/superpod"), "exec", host, "sh", "-c", f"cat > {path}"],
+            env=self._environment,
+            input=content,
+            text=True,
+            check=True,
+        )
+
+    def read(self, path: str, host: str = HEAD) -> str:
+        return self.superpod("exec", host, "cat", path)
+
+    def terminal(self, command: str) -> Terminal:
+        """A command on the head node, in a terminal, as somebody sits there."""
+        return Terminal(pexpect.spawn("ssh", ["-tt", *self._login, command], timeout=PATIENCE, encoding="utf-8"))
+
+
+class Terminal:
+    """Sees what the guided setup says and types answers."""
+
+    def __init__(self, child: pexpect.spawn) -> None:
+        self._child = child
+        self._child.setwinsize(50, 200)
+        self.seen = ""
+
+    def until(self, pattern: str) -> str:
+        """Wait for a text; returns what came before it and with it."""
+        self._child.expect(pattern)
+        text = str(self._child.before) + str(self._child.after)
+        self.seen += text
+        return text
+
+    def type(self, text: str) -> None:
+        # Ansible throws away what was typed before it asks
+        time.sleep(0.5)
+        self._child.sendline(text)
+
+    def answer(self, key: str, text: str = "") -> str:
+        """Answer the question of this name, which must be the next one; returns what was said before it."""
+        before = self.until(r"\n([a-z_]+)( \[[^\r\n]*\])?:\r\n")
+        asked = self._child.match[1]
+        assert asked == key, f"{asked} was asked, not {key}:\n{before}"
+        self.type(text)
+        return before
+
+    def interrupt(self) -> None:
+        time.sleep(0.5)
+        self._child.sendcontrol("c")
+
+    def end(self) -> int:
+        """Wait for the end; returns the exit status."""
+        self._child.expect(pexpect.EOF)
+        self.seen += str(self._child.before)
+        self._child.close()
+        status: int = self._child.exitstatus
+        return status
+
+
+def recap(said: str) -> dict[str, tuple[int, int]]:
+    """Changed and failed tasks by host."""
+    rows = re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=\d+\s+failed=(\d+)", said, re.MULTILINE)
+    return {host: (int(changed), int(failed)) for host, changed, failed in rows}
+
+
+def artifact_pins(lab: AdminLab) -> str:
+    """The versions of the programs that the lab has, since it builds none."""
+    lines = lab.read("/root/superpod/group_vars/all.yml").splitlines()
+    return "".join(f"{line}\n" for line in lines if line.startswith("superpod_artifact_pins:"))

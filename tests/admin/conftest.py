@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The administrator's way on a simulated SuperPOD: the guided setup and the deployment document.
+
+SUPERPOD_LAB_TESTS=1 as root; LAB_ID chooses the lab (default 19), SUPERPOD_LAB_KEEP=1 leaves it up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from admin_lab import MONITORING, AdminLab
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("SUPERPOD_LAB_TESTS") == "1" and os.geteuid() == 0:
+        return
+    for item in items:
+        item.add_marker(pytest.mark.skip(reason="lab tests need root and SUPERPOD_LAB_TESTS=1"))
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[AdminLab]:
+    made = AdminLab()
+    made.up()
+    try:
+        yield made
+    finally:
+        if os.environ.get("SUPERPOD_LAB_KEEP") != "1":
+            made.superpod("down")
+
+
+@pytest.fixture(scope="session")
+def monitoring(lab: AdminLab) -> AdminLab:
+    """With a Prometheus (9091) and a Grafana (3001) that somebody else set up on the monitoring host."""
+    lab.put(MONITORING, "/tmp/monitoring.py", "mon-01")
+    lab.run("systemctl is-active -q others || systemd-run --unit=others python3 /tmp/monitoring.py", "mon-01")
+    lab.run("for i in $(seq 50); do (echo > /dev/tcp/mon-01/3001) 2>/dev/null && exit; sleep 0.1; done; exit 1")
+    return lab

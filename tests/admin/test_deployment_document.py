@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The deployment document of real runs on a simulated SuperPOD, and the secrets that must not be in it."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+from admin_lab import OF_THE_LAB, SETUP, AdminLab, artifact_pins, recap
+
+COMMAND = "ansible-playbook site.yml -i bcm_inventory.yml"
+PASSWORD = "correct-horse-battery-staple"
+KEYS = "find / -xdev ( -name *.key -o -name id_ed25519 ) -size +0 -not -path */ansible/* -not -path /usr/*"
+
+
+def document(lab: AdminLab) -> str:
+    newest = lab.run("ls -t /root/document/documents/*.md | head -1").strip()
+    assert lab.run(f"stat -c %a {newest}").strip() == "600"
+    return lab.read(newest)
+
+
+def secrets(lab: AdminLab) -> set[str]:
+    """Lines of every private key of the hosts, also as base64 would show them, and the site's passwords."""
+    found = {PASSWORD}
+    for host in ("bcm-head-01", "dgx-01", "mon-01"):
+        for path in lab.run(KEYS.replace("(", r"\(").replace(")", r"\)").replace("*", r"\*"), host).split():
+            text = lab.read(path, host)
+            found |= {line for line in text.splitlines() if len(line) > 20 and not line.startswith("-----")}
+            found.add(base64.b64encode(text.encode()).decode()[:60])
+    assert len(found) > 10
+    return found
+
+
+def test_check_and_real_run(lab: AdminLab) -> None:
+    lab.put('{"guided_setup_answers": {"cluster_name": "slurm", "grafana": "skip"}}', "/root/document.json")
+    lab.run(f"{SETUP} -e @/root/document.json -e guided_setup_site_dir=/root/document </dev/null")
+    lab.run("cp -r /root/superpod/artifacts /root/document/")
+    own = f"{OF_THE_LAB}{artifact_pins(lab)}some_secret_setting: {PASSWORD}\n"
+    lab.put(own, "/root/document/group_vars/all/site.yml")
+
+    said = lab.run(
+        f"cd /root/document && {COMMAND} --check --diff --limit dgx_nodes,prometheus_servers -e some_token={PASSWORD}",
+        timeout=900,
+    )
+    foretold = document(lab)
+    assert foretold.startswith("# What would be done")
+    assert "[1/" in said
+    assert "hosts done" in said
+    assert "would change" in foretold
+    assert "## What is left to do by hand" in foretold
+    assert "Run it again without `--check`" in foretold
+    assert "Fill `artifacts/`" in foretold
+    assert re.search(r"^\+ExecStart=", foretold, re.MULTILINE)
+    assert "dgx-01, dgx-02: would change" in foretold or "dgx-02, dgx-01: would change" in foretold
+    assert "prometheus_server_port" in foretold
+
+    said = lab.run(f"cd /root/document && {COMMAND} --diff --limit dgx_nodes,prometheus_servers", timeout=900)
+    assert all(failed == 0 for _changed, failed in recap(said).values()), said
+    done = document(lab)
+    assert done.startswith("# What was done")
+    assert "| dgx-01 |" in done
+    assert "about" in said
+    for secret in secrets(lab):
+        assert secret not in foretold
+        assert secret not in done
+
+    # a run that changes nothing says so
+    lab.run(f"cd /root/document && {COMMAND} --limit mon-01", timeout=900)
+    assert "found everything as it should be" in document(lab)
+
+
+def test_a_run_that_fails(lab: AdminLab) -> None:
+    lab.run(
+        f"cd /root/document && {COMMAND} --check --limit mon-01 -e prometheus_server_targets_dir=relative", status=2
+    )
+    failed = document(lab)
+    assert "## What failed" in failed
+    assert "Mend what failed, and run it again" in failed
