@@ -49,8 +49,9 @@ class Panel:
 
     @property
     def headings(self) -> dict[str, str]:
-        """Of a table: field -> the heading it is shown under."""
-        return dict(self._organize().get("renameByName", {}))
+        """Of a table: field -> the heading it is shown under, from left to right."""
+        names, order = self._organize().get("renameByName", {}), self._organize().get("indexByName", {})
+        return dict(sorted(names.items(), key=lambda pair: order.get(pair[0], len(order))))
 
     @property
     def hidden(self) -> set[str]:

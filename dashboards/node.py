@@ -93,11 +93,8 @@ def _system(result: build.Dashboard) -> build.Dashboard:
             graph(
                 "CPU time by kind",
                 parts.RATIO,
-                Query(
-                    f"avg by (hostname, mode) ({rate('node_cpu_seconds_total', BUSY)})",
-                    "{{hostname}} {{mode}}",
-                ),
-                description="Share of all the node's cores.",
+                Query(f"avg by (mode) ({rate('node_cpu_seconds_total', BUSY)})", "{{mode}}"),
+                description="Share of all cores of these nodes.",
                 stacked=True,
             )
         )

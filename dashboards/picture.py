@@ -189,7 +189,7 @@ def _graph(run: Run, panel: Panel, lines: Sequence[Line]) -> str:
         label = units.text(tick, panel.unit)
         parts.append(f'<text x="{left - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{html.escape(label)}</text>')
     for at in units.times(run.window.start, run.window.end, 6 if place["w"] > 8 else 3):
-        label = units.clock(at)
+        label = units.clock(at) if x(at) < right - 12 else ""
         parts.append(f'<text x="{x(at):.1f}" y="{bottom + 16}" text-anchor="middle">{label}</text>')
         parts.append(f'<line x1="{x(at):.1f}" x2="{x(at):.1f}" y1="{top}" y2="{bottom}" stroke="#1f2329"/>')
     gap = run.window.step * 1.5
@@ -252,7 +252,9 @@ def _table(run: Run, panel: Panel, chosen: Mapping[str, Chosen]) -> str:
     formats, linked = _columns(panel)
     head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings.values())
     body = []
-    for _, row in sorted(rows.items())[:fitting]:
+    labels = [field for field in headings if not field.startswith("Value")]
+    ordered = sorted(rows.values(), key=lambda row: [row.get(field, "") for field in labels])
+    for row in ordered[:fitting]:
         cells = []
         for field, heading in headings.items():
             value = row.get(field, "")

@@ -7,14 +7,17 @@ those of the captures; how they go up and down is made up here. The rules are th
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet import Exposition
@@ -34,15 +37,21 @@ _CPUS = re.compile(r"^cgroup_cpus\{(.*\}) (\S+)$", re.MULTILINE)
 COMPILED = [(re.compile(rf"(?:{pattern})[{{ ]"), depth, period) for pattern, (depth, period) in WAVES.items()]
 
 
-def wave(series: str, depth: float, period: float, seconds: float) -> float:
-    """A factor between 1 - depth and 1; the phase hangs on the series' labels, so that those of a GPU go together."""
-    phase = zlib.crc32("".join(re.findall(r'(?:UUID|uuid|jobid)="[^"]*"', series)).encode()) % 1000 / 1000
+def wave(series: str, depth: float, period: float, seconds: float, phase: float) -> float:
+    """From 1 - depth to 1; the phase hangs on the series' labels, too, so those of a GPU go together."""
+    phase += zlib.crc32("".join(re.findall(r'(?:UUID|uuid|jobid)="[^"]*"', series)).encode()) % 1000 / 1000
     slow, fast = (math.sin(2 * math.pi * (seconds / one + phase)) for one in (period, period / 7.3))
     return 1 - depth * (0.5 + 0.35 * slow + 0.15 * fast)
 
 
+_phases = itertools.count(0, 0.37)
+
+
+@dataclass
 class Lively(Exposition):
     """An exposition some of whose gauges go up and down, and whose counters grow faster and slower."""
+
+    phase: float = field(default_factory=lambda: next(_phases))
 
     def text(self) -> str:
         """The exposition now."""
@@ -63,24 +72,24 @@ class Lively(Exposition):
         share = {"cgroup_cpu_total_seconds": 0.8, "cgroup_cpu_user_seconds": 0.7, "cgroup_cpu_system_seconds": 0.1}
         if name in share:
             growth = share[name] * float(cpus.get(labels, 1))
-        phase = zlib.crc32(labels.encode()) % 628 / 100 + self.start % 1 * 6.28
+        phase = zlib.crc32(labels.encode()) % 628 / 100 + 2 * math.pi * self.phase
         swing = 300 / (2 * math.pi)
         return growth * (seconds + 0.25 * swing * (math.sin(seconds / swing + phase) - math.sin(phase)))
 
-    @staticmethod
-    def _gauge(line: str, seconds: float) -> str:
+    def _gauge(self, line: str, seconds: float) -> str:
         if line.startswith("#"):
             return line
         for pattern, depth, period in COMPILED:
             if pattern.match(line):
                 series, _, value = line.rpartition(" ")
-                return f"{series} {float(value) * wave(series, depth, period, seconds)!r}"
+                return f"{series} {float(value) * wave(series, depth, period, seconds, self.phase)!r}"
         return line
 
 
 def main() -> int:
     """Runs until it is stopped."""
     port = int(sys.argv[1])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as name, exporters(Lively) as targets:
         directory = Path(name)
         configured = configure(
