@@ -88,7 +88,7 @@ list_devices() {
         }' 2>/dev/null
 }
 
-# Sets $names: the files that belong to the devices in $ids
+# Sets $names: the files of the devices in $ids
 name_files() {
     names='' devices='' unknown=''
     case $kind$ids in jobstats* | *GPU-* | *MIG-*) devices=$(list_devices) ;; esac
@@ -139,7 +139,18 @@ find_stale() {
     set -f
 }
 
-# Writes $2, the next state of the file $1, where exporters do not look; a rename brings it in, so nobody reads half a file
+# Makes the file $1 with the content $2 if it is not there; in one write, so nobody reads half a line
+create() {
+    [ ! -e "$1" ] || return 1
+    set -C
+    { printf %s "$2" >"$1"; } 2>/dev/null
+    made=$?
+    set +C
+    [ "$made" = 0 ] || [ -s "$1" ] || rm -f "$1" 2>/dev/null
+    return "$made"
+}
+
+# Writes $2, the next state of the file $1, where exporters do not look; a rename brings it in
 stage() {
     if { printf %s "$2" >"$beside$1"; } 2>/dev/null; then
         staged="$staged $beside$1"
@@ -148,12 +159,25 @@ stage() {
     fi
 }
 
+# Sets $next to what the map file $1 shall hold
+add_job() {
+    look "$1"
+    case $kind in
+    dcgm) next=$others$job$newline ;;
+    *) next="$job${uid:+ $uid}$newline" ;;
+    esac
+}
+
 # Makes the map say that the job has the files $names and no other
 # shellcheck disable=SC2086 # lists of names without spaces
 update() {
     find_stale
-    staged='' failed='' beside=.new- place=.
-    set -- $names $shared
+    staged='' failed='' existing='' beside=.new- place=.
+    for name in $names; do
+        add_job "$name"
+        create "$name" "$next" || existing="$existing $name"
+    done
+    set -- $existing $shared
     case $# in
     0 | 1) place=${1:-} ;;
     *) # several files are renamed by one program, if their names are the new ones already
@@ -161,12 +185,9 @@ update() {
         [ -d .new ] || mkdir .new 2>/dev/null
         ;;
     esac
-    for name in $names; do
-        look "$name"
-        case $kind in
-        dcgm) stage "$name" "$others$job$newline" ;;
-        *) stage "$name" "$job${uid:+ $uid}$newline" ;;
-        esac
+    for name in $existing; do
+        add_job "$name"
+        stage "$name" "$next"
     done
     for name in $shared; do
         look "$name"

@@ -199,6 +199,15 @@ def test_jobstats_gives_a_shared_gpu_to_the_last_job_and_leaves_it_to_it(node: N
     assert node.map(node.jobstats) == {"0": ["43 1000"], UUID[0]: ["43 1000"]}
 
 
+def test_an_empty_file_that_a_killed_prolog_left_is_filled(node: Node) -> None:
+    node.dcgm.mkdir()
+    (node.dcgm / "0").touch()
+    node.run("prolog-dcgm", SLURM_JOB_GPUS="0,1")
+    assert node.map() == {"0": ["42"], "1": ["42"]}
+    node.run("epilog-dcgm")
+    assert node.map() == {}
+
+
 def test_a_reboot_between_prolog_and_epilog(node: Node) -> None:
     node.run("prolog-dcgm", SLURM_JOB_GPUS="0")
     shutil.rmtree(node.dcgm)
