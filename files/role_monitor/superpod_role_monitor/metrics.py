@@ -2,7 +2,7 @@
 """The role monitor's own metrics, in node_exporter's textfile directory.
 
 The bytes are those that the prometheus_client library writes (a unit test compares them).  The library itself is not
-imported: it would take 4.5 MB of the 25 MB that the daemon may have.
+imported: it would take 5 MB of the 25 MB that the daemon may have.
 """
 
 from __future__ import annotations
