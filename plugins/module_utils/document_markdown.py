@@ -55,7 +55,8 @@ def _summary(document: Document) -> str:
         return "## Hosts\n\nNo task ran on any host.\n"
     lines = ["## Hosts\n", f"| host | {' | '.join(STATUSES)} |", "|---" * (len(STATUSES) + 1) + "|"]
     lines += [
-        f"| {_cell(host)} | {' | '.join(str(counts[key]) for key in STATUSES)} |" for host, counts in totals.items()
+        f"| {_cell(host)} | {' | '.join(str(counts[key]) for key in STATUSES)} |"
+        for host, counts in sorted(totals.items())
     ]
     return "\n".join(lines) + "\n"
 
@@ -163,7 +164,7 @@ def fenced(text: str, language: str) -> str:
 
 def _names(hosts: list[str]) -> str:
     rest = len(hosts) - _HOSTS_SHOWN
-    return _inline(", ".join(hosts[:_HOSTS_SHOWN])) + (f" and {rest} more hosts" if rest > 0 else "")
+    return _inline(", ".join(sorted(hosts)[:_HOSTS_SHOWN])) + (f" and {rest} more hosts" if rest > 0 else "")
 
 
 def _inline(text: str) -> str:

@@ -37,9 +37,6 @@ servers = [http.server.ThreadingHTTPServer(("", port), Answer) for port in (9091
 [threading.Thread(target=server.serve_forever).start() for server in servers]
 """
 
-# Settings of an administrator's own, beside those of the guided setup: the lab has no Slurm before slurm.yml made one.
-OF_THE_LAB = "slurm_controller_state: absent\nlogin_node_state: absent\n"
-
 
 class AdminLab:
     """A SuperPOD of two DGX nodes; see lab/README.md."""
@@ -64,7 +61,30 @@ class AdminLab:
     def up(self) -> None:
         self.superpod("up", "--dgx", "2")
         info = json.loads(self.superpod("info"))
+        self.shared = info["shared_dir"]
         self._login = ["-i", info["ssh_key"], *SSH, f"root@{info['hosts'][HEAD]['address']}"]
+
+    def own_settings(self) -> str:
+        """An administrator's own settings beside those of the guided setup: what this place without a network has.
+
+        There is no Slurm in the lab before slurm.yml has made one; the programs have the versions that the lab has; and
+        Grafana's packages come from a repository of stand-ins.
+        """
+        lines = self.read("/root/superpod/group_vars/all.yml").splitlines()
+        pins = [line for line in lines if line.startswith("superpod_artifact_pins:")]
+        return "\n".join([*pins, "slurm_controller_state: absent", "login_node_state: absent", *self._grafana, ""])
+
+    def grafana_repository(self, directory: Path) -> None:
+        """Make one on the shared storage."""
+        tools = ROOT / "lab" / "stand_ins" / "grafana"
+        package = _output(str(tools / "build"), "13.2.3", str(directory))
+        fingerprint = _output(str(tools / "repository"), f"{self.shared}/grafana", package)
+        self._grafana = [
+            "grafana_server_version: 13.2.3",
+            "grafana_server_apt_url: file:///cm/shared/grafana",
+            "grafana_server_key_file: /cm/shared/grafana/gpg.key",
+            f"grafana_server_key_fingerprints: [{fingerprint}]",
+        ]
 
     def run(self, script: str, host: str = HEAD, status: int = 0, timeout: float = 600) -> str:
         """What a bash script on a host says; it must end with that status."""
@@ -89,6 +109,10 @@ class AdminLab:
     def terminal(self, command: str) -> Terminal:
         """A command on the head node, in a terminal, as somebody sits there."""
         return Terminal(pexpect.spawn("ssh", ["-tt", *self._login, command], timeout=PATIENCE, encoding="utf-8"))
+
+
+def _output(*argv: str) -> str:
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
 
 
 class Terminal:
@@ -136,9 +160,3 @@ def recap(said: str) -> dict[str, tuple[int, int]]:
     """Changed and failed tasks by host."""
     rows = re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=\d+\s+failed=(\d+)", said, re.MULTILINE)
     return {host: (int(changed), int(failed)) for host, changed, failed in rows}
-
-
-def artifact_pins(lab: AdminLab) -> str:
-    """The versions of the programs that the lab has, since it builds none."""
-    lines = lab.read("/root/superpod/group_vars/all.yml").splitlines()
-    return "".join(f"{line}\n" for line in lines if line.startswith("superpod_artifact_pins:"))

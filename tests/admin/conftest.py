@@ -21,10 +21,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[AdminLab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminLab]:
     made = AdminLab()
     made.up()
     try:
+        made.grafana_repository(tmp_path_factory.mktemp("grafana"))
         yield made
     finally:
         if os.environ.get("SUPERPOD_LAB_KEEP") != "1":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from admin_lab import HEAD, OF_THE_LAB, SETUP, AdminLab, artifact_pins, recap
+from admin_lab import HEAD, SETUP, AdminLab, recap
 
 CONFIGS = Path(__file__).parent / "configs"
 COMMAND = "ansible-playbook site.yml -i bcm_inventory.yml"
@@ -33,7 +33,7 @@ def assert_untouched(lab: AdminLab) -> None:
 
 def check_run(lab: AdminLab, site: str) -> str:
     lab.run(f"cp -r /root/superpod/artifacts {site}/")
-    lab.put(f"{OF_THE_LAB}{artifact_pins(lab)}", f"{site}/group_vars/all/site.yml")
+    lab.put(lab.own_settings(), f"{site}/group_vars/all/site.yml")
     said = lab.run(f"cd {site} && {COMMAND} --check", timeout=900)
     assert all(failed == 0 for _changed, failed in recap(said).values()), said
     return said
@@ -132,8 +132,9 @@ def test_from_each_configuration_file(monitoring: AdminLab, name: str) -> None:
     lab.put((CONFIGS / f"{name}.json").read_text(), "/root/config.json")
     said = lab.run(f"{SETUP} -e guided_setup_config=/root/config.json -e guided_setup_site_dir={site} </dev/null")
     assert recap(said)["localhost"] == (1, 0), said
-    again = lab.run(f"{SETUP} -e @/root/config.json -e guided_setup_site_dir={site} </dev/null")
-    assert recap(again)["localhost"] == (0, 0), again
+    if name == "new":  # the same file as variables, and nothing to change any more
+        again = lab.run(f"{SETUP} -e @/root/config.json -e guided_setup_site_dir={site} </dev/null")
+        assert recap(again)["localhost"] == (0, 0), again
     groups = json.loads(lab.run(f"cd {site} && ansible-inventory -i bcm_inventory.yml --list 2>/dev/null"))
     assert groups["dgx_nodes"]["hosts"] == ["dgx-01", "dgx-02"]
     check_run(lab, site)
