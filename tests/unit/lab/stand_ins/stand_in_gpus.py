@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nvml import GPM_METRICS, Device
-from stand_in_loader import STAND_INS  # noqa: F401 - puts the stand-ins into sys.path
 
 
 @dataclass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stand-ins are programs without a suffix that import the modules beside them."""
+"""The stand-ins are programs without a suffix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from types import ModuleType
 
 STAND_INS = Path(__file__).parents[4] / "lab" / "stand_ins"
 CAPTURES = Path(__file__).parent / "captures"
-sys.path.insert(0, str(STAND_INS))
 
 
 def load(name: str, version: str | None = None) -> ModuleType:

@@ -138,6 +138,18 @@ def test_other_flags_are_refused(exporter: ModuleType, words: list[str], sentenc
         exporter.parse(words, {})
 
 
+def test_the_flags_are_the_real_programs(exporter: ModuleType) -> None:
+    lines = (CAPTURES / "dcgm-help.txt").read_text().splitlines()
+    for flag in exporter.FLAGS:
+        names = ", ".join(("--" if len(name) > 1 else "-") + name + " value" * flag.takes_value for name in flag.names)
+        (number,) = [n for n, line in enumerate(lines) if re.split(" {2,}", line.strip())[0] == names]
+        # a long text has its default and its variable some lines below
+        after = [n for n in range(number + 1, len(lines)) if lines[n].startswith("   -")]
+        text = " ".join(lines[number : after[0] if after else None])
+        assert f"[${flag.variable}]" in text
+        assert flag.default in text
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
