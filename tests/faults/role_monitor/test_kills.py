@@ -27,7 +27,7 @@ def test_kills_at_random_instants() -> None:
         leftovers = killed_with_file = 0
         for number in range(KILLS):
             node.start()
-            assert node.ready.wait(20), node.log[-5:]
+            assert node.ready.wait(60), node.log[-5:]
             # Most of the time of a check is waiting; the instants of interest are after a change of the role.
             end = time.monotonic() + rng.uniform(0.0, 0.6)
             while time.monotonic() < end:
@@ -65,7 +65,7 @@ def state_is_whole(node: Rig) -> None:
 def comes_back_in_step(node: Rig, truth: Truth) -> None:
     """Started again and left alone for one check: in step, and nothing left over."""
     node.start()
-    assert node.ready.wait(20)
+    assert node.ready.wait(60), node.log[-5:]
     node.whole_check()
     assert node.out_of_step(truth.held) == [], node.log[-10:]
     assert node.strays() == []
