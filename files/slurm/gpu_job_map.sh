@@ -225,6 +225,6 @@ case $me in
 *) quit "the name of this script has to contain prolog or epilog" ;;
 esac
 {
-    flock -w 5 9 || quit "$dir was locked for 5 s"
+    flock -w 8 9 || quit "$dir was locked for 8 s"
     update
 } 9<.
