@@ -44,7 +44,7 @@ def _number(value: float, decimals: int | None) -> str:
 
 def ticks(highest: float, unit: str) -> list[float]:
     """From 0 to the highest value or just above it, in round steps of the unit."""
-    base = 1024.0 if unit == "bytes" else 1000.0
+    base = {"bytes": 1024.0, "s": 60.0}.get(unit, 1000.0)
     scale = base ** math.floor(math.log(highest, base)) if highest >= base else 1.0
     rough = highest / scale / 4
     power = 10.0 ** math.floor(math.log10(rough))
