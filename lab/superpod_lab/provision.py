@@ -108,9 +108,6 @@ def head_node(root: Path, settings: Settings, cgroup_exporter: Artifact) -> None
     shutil.copytree(CHECKOUT / "lab" / "site", site)
     artifacts = site / "artifacts"
     stock.provide(os.environ, cgroup_exporter, settings.image, artifacts)
-    # until the role takes it from the artifacts
-    bare = stock.pack(*stock.STAND_IN_OF_CGROUP_EXPORTER) if cgroup_exporter.kind == "stand-in" else None
-    write(artifacts / "cgroup_exporter", bare or Path(cgroup_exporter.path).read_bytes(), 0o755)
     with (site / "group_vars" / "all.yml").open("a") as variables:
         variables.write(stock.site_variables(artifacts))
 

@@ -39,7 +39,6 @@ VERSIONS = {
     "nvidia_gpu_prometheus_exporter": ("0.2.2-73b8cc4", "0.2.2"),
     "dcgm-exporter": ("4.5.3-4.8.2", "4.5.2-4.8.1"),
 }
-STAND_IN_OF_CGROUP_EXPORTER = ("cgroup_exporter", "0.3.4")
 NODE_EXPORTER, NODE_EXPORTER_PINNED = "node_exporter", "1.12.1"
 PACKAGE, PACKAGED_PROGRAM = "prometheus-node-exporter", "usr/bin/prometheus-node-exporter"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
