@@ -122,6 +122,7 @@ def stages() -> list[Stage]:
         # compares what labs share, such as ip_forward, before and after
         Stage("lab-crashtest", ["lab/crashtest"], alone=True),
         Stage("molecule-default", ["molecule", "test", "-s", "default"]),
+        Stage("molecule-exporters", ["molecule", "test", "-s", "exporters"]),
         Stage("molecule-grafana", ["molecule", "test", "-s", "grafana"]),
         pytest("lab", "-rP", "tests/lab", env={"SUPERPOD_LAB_TESTS": "1"}),
         pytest("admin", "tests/admin", env={"SUPERPOD_LAB_TESTS": "1"}),
