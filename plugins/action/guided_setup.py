@@ -100,7 +100,10 @@ class ActionModule(ActionBase):
                 self._refuse(problems)
         for warning in dialogue.warnings():
             display.warning(warning)
-        inventory = {key: value for key, value in (arguments.get("inventory") or {}).items() if value is not None}
+        # core 2.17 makes texts of numbers, and of nothing at all
+        inventory = {key: value for key, value in (arguments.get("inventory") or {}).items() if value not in (None, "")}
+        if "port" in inventory:
+            inventory["port"] = int(inventory["port"])
         place = Place(
             site.path,
             collections_path(),

@@ -97,7 +97,7 @@ def variables(answers: Mapping[str, Value]) -> dict[str, Value]:
         "superpod_nvidia_gpu_exporter_port": answers.get("nvidia_gpu_exporter_port"),
         "superpod_dcgm_exporter_port": answers.get("dcgm_exporter_port"),
         "superpod_gpu_exporter": _GPU_EXPORTER.get(answers.get("gpu_exporter", "")),
-        "dgx_exporters_job_hooks": answers.get("job_hooks", False),
+        "dgx_exporters_job_hooks_placed": answers.get("job_hooks", False),
     }
     if _role_for_slurm(answers):
         made["slurm_controller_constrain_jobs"] = answers.get("configure_slurm")

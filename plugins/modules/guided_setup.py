@@ -11,7 +11,7 @@ module: guided_setup
 short_description: Ask what a site needs to know and write its site directory
 version_added: 0.2.0
 description:
-  - Part of the playbook P(superpod.monitoring.guided_setup#playbook), which first finds out what can be found out.
+  - Part of the playbook C(superpod.monitoring.guided_setup), which first finds out what can be found out.
   - Asks at the terminal, or takes O(answers) and O(config) and the defaults for the rest. In the latter case all
     answers that cannot be used are listed at once, and nothing is written.
   - Changes nothing but O(site_dir). Answers are kept there as they come, so that an interrupted run can go on.
@@ -97,7 +97,19 @@ from ansible.module_utils.basic import AnsibleModule
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={
+            "site_dir": {"type": "path", "required": True},
+            "answers": {"type": "dict"},
+            "config": {"type": "path"},
+            "interactive": {"type": "bool"},
+            "everything": {"type": "bool", "default": False},
+            "found": {"type": "dict", "required": True},
+            "seen": {"type": "dict"},
+            "inventory": {"type": "dict"},
+        },
+        supports_check_mode=True,
+    )
     module.fail_json(msg="guided_setup runs on the control machine; call it as superpod.monitoring.guided_setup.")
 
 

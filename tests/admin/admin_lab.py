@@ -43,6 +43,7 @@ class AdminLab:
 
     def __init__(self) -> None:
         self._environment = {"LAB_ID": "19", **os.environ}
+        self._children: list[pexpect.spawn] = []
 
     def superpod(self, *arguments: str, timeout: float = 600) -> str:
         done = subprocess.run(
@@ -108,7 +109,14 @@ class AdminLab:
 
     def terminal(self, command: str) -> Terminal:
         """A command on the head node, in a terminal, as somebody sits there."""
-        return Terminal(pexpect.spawn("ssh", ["-tt", *self._login, command], timeout=PATIENCE, encoding="utf-8"))
+        child = pexpect.spawn("ssh", ["-tt", *self._login, command], timeout=PATIENCE, encoding="utf-8")
+        self._children.append(child)
+        return Terminal(child)
+
+    def close_terminals(self) -> None:
+        """End what a failed test has left at a terminal."""
+        while self._children:
+            self._children.pop().close(force=True)
 
 
 def _output(*argv: str) -> str:

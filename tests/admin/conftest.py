@@ -32,6 +32,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminLab]:
             made.superpod("down")
 
 
+@pytest.fixture(autouse=True)
+def terminals(lab: AdminLab) -> Iterator[None]:
+    yield
+    lab.close_terminals()
+
+
 @pytest.fixture(scope="session")
 def monitoring(lab: AdminLab) -> AdminLab:
     """With a Prometheus (9091) and a Grafana (3001) that somebody else set up on the monitoring host."""

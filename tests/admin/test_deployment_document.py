@@ -32,6 +32,7 @@ def secrets(lab: AdminLab) -> set[str]:
 
 
 def test_check_and_real_run(lab: AdminLab) -> None:
+    lab.run("rm -rf /root/document")
     lab.put('{"guided_setup_answers": {"cluster_name": "slurm", "grafana": "skip"}}', "/root/document.json")
     lab.run(f"{SETUP} -e @/root/document.json -e guided_setup_site_dir=/root/document </dev/null")
     lab.run("cp -r /root/superpod/artifacts /root/document/")

@@ -40,6 +40,7 @@ def check_run(lab: AdminLab, site: str) -> str:
 
 
 def test_through_a_terminal_interrupted_and_resumed(lab: AdminLab) -> None:
+    lab.run("rm -rf /root/terminal")
     mark(lab)
     command = f"{SETUP} -e guided_setup_site_dir=/root/terminal"
     first = lab.terminal(command)
@@ -95,6 +96,7 @@ def test_through_a_terminal_interrupted_and_resumed(lab: AdminLab) -> None:
 def test_reasons_that_need_a_look_at_the_hosts(monitoring: AdminLab) -> None:
     """A port in use and a wrong password; the password is neither echoed nor kept with the answers."""
     lab = monitoring
+    lab.run("rm -rf /root/reasons")
     lab.run("systemctl is-active -q busy || systemd-run --unit=busy python3 -m http.server 9090", "mon-01")
     lab.run("for i in $(seq 50); do (echo > /dev/tcp/mon-01/9090) 2>/dev/null && exit; sleep 0.1; done; exit 1")
     terminal = lab.terminal(f"{SETUP} -e guided_setup_site_dir=/root/reasons")
@@ -129,6 +131,7 @@ def test_reasons_that_need_a_look_at_the_hosts(monitoring: AdminLab) -> None:
 def test_from_each_configuration_file(monitoring: AdminLab, name: str) -> None:
     lab = monitoring
     site = f"/root/from-{name}"
+    lab.run(f"rm -rf {site}")
     lab.put((CONFIGS / f"{name}.json").read_text(), "/root/config.json")
     said = lab.run(f"{SETUP} -e guided_setup_config=/root/config.json -e guided_setup_site_dir={site} </dev/null")
     assert recap(said)["localhost"] == (1, 0), said

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guided setup at a terminal, with each release of ansible-core: asks, refuses, is interrupted, goes on, writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from bcm_simulator.fleet import small
+from bcm_simulator.testing import Simulator
+
+ROOT = Path(__file__).resolve().parents[4]
+PATIENCE = 120
+# makes its standard input the terminal of its session, as a shell has it
+IN_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+class Site:
+    """The simulator in the place of BCM, and a directory to write to."""
+
+    def __init__(self, sim: Simulator, directory: Path) -> None:
+        certificate, key = sim.certificate("admin")
+        self.path = directory / "site"
+        self.variables: dict[str, t.Any] = {
+            "guided_setup_site_dir": str(self.path),
+            "guided_setup_headnodes": [sim.host],
+            "guided_setup_port": sim.port,
+            "guided_setup_certificate": str(certificate),
+            "guided_setup_private_key": str(key),
+            "guided_setup_ca_certificate": str(sim.ca),
+            "guided_setup_probe": False,
+        }
+        (directory / "ansible.cfg").write_text("")
+        self.options: dict[str, t.Any] = {
+            "cwd": directory,
+            "env": {
+                "PATH": f"{Path(sim.cmsh_path).parent}:{os.environ['PATH']}",
+                "HOME": str(directory),
+                "LC_ALL": "C.UTF-8",
+                "TERM": "xterm",
+                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+                "ANSIBLE_NOCOLOR": "true",
+                "ANSIBLE_LOCALHOST_WARNING": "false",
+                "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            },
+        }
+
+    def command(self, *arguments: str, **variables: t.Any) -> list[str]:
+        program = str(Path(sys.executable).parent / "ansible-playbook")
+        extra = json.dumps({**self.variables, **variables})
+        return [program, "superpod.monitoring.guided_setup", "-e", extra, *arguments]
+
+    def run(self, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
+        """Without a terminal."""
+        command = self.command(*arguments, **variables)
+        pipes: dict[str, t.Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+        return subprocess.run(command, timeout=PATIENCE, check=False, **pipes, **self.options)
+
+
+class Terminal:
+    """Types answers at a pseudo-terminal."""
+
+    def __init__(self, site: Site, *arguments: str) -> None:
+        self._ours, theirs = os.openpty()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", IN_TERMINAL, *site.command(*arguments)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            **site.options,
+        )
+        os.close(theirs)
+        self.seen = ""
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._ours)
+
+    def _more(self, deadline: float) -> bool:
+        """Read what there is; False at the end."""
+        ready, _, _ = select.select([self._ours], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"nothing more came:\n{self.seen}"
+        try:
+            data = os.read(self._ours, 65536)
+        except OSError:
+            return False
+        self.seen += data.decode()
+        return bool(data)
+
+    def answer(self, prompt: str, typed: str) -> str:
+        """Wait for a prompt, by its beginning, and type; returns what was said before it."""
+        pattern = re.compile(rf"\n{prompt}[^\r\n]*:\r\n")
+        deadline = time.monotonic() + PATIENCE
+        while (found := pattern.search(self.seen)) is None:
+            assert self._more(deadline), self.seen
+        said, self.seen = self.seen[: found.end()], self.seen[found.end() :]
+        time.sleep(0.5)  # Ansible throws away what was typed before it asks
+        os.write(self._ours, typed.encode())
+        return said
+
+    def end(self) -> int:
+        while self._more(time.monotonic() + PATIENCE):
+            pass
+        return self._process.wait(PATIENCE)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> t.Iterator[Site]:
+    with Simulator(small()) as sim:
+        yield Site(sim, tmp_path)
+        assert sim.writes.stored == 0
+
+
+def test_asked_interrupted_and_resumed(site: Site) -> None:
+    with Terminal(site) as first:
+        first.answer("cluster_name", "\n")
+        first.answer("dgx_nodes", "dgx-09\n")
+        assert "BCM has no host dgx-09" in first.answer("dgx_nodes", "dgx-01, dgx-02\n")
+        first.answer("slurm_controllers", "\x03")
+        assert first.end() == 2
+        assert "Interrupted" in first.seen
+    assert [path.name for path in site.path.iterdir()] == ["guided_setup_answers.yml"]
+
+    with Terminal(site) as second:
+        second.answer("Go on with them", "\n")
+        second.answer("slurm_controllers", "none\n")
+        second.answer("login_nodes", "\n")
+        second.answer("gpu_exporter", "?\n")
+        assert "dcgm: NVIDIA's dcgm-exporter" in second.answer("gpu_exporter", "none\n")
+        second.answer("prometheus", "skip\n")
+        second.answer("grafana", "skip\n")
+        second.answer("open_ondemand", "\n")
+        second.answer("jobstats_command", "\n")
+        second.answer("deploy_bcm_role_monitor", "\n")
+        second.answer("use_custom_prometheus_targets_dir", "\n")
+        second.answer("bcm_category_management", "\n")
+        second.answer("Write it", "yes\n")
+        assert second.end() == 0, second.seen
+    inventory = yaml.safe_load((site.path / "bcm_inventory.yml").read_text())
+    assert inventory["system_groups"]["dgx_nodes"] == {"hosts": ["dgx-01", "dgx-02"]}
+    assert inventory["port"] == site.variables["guided_setup_port"]
+
+
+def test_without_a_terminal(site: Site) -> None:
+    done = site.run(guided_setup_answers={"dgx_nodes": ["dgx-9"], "prometheus_servers": ["mon-9"], "grafana": "skip"})
+    assert done.returncode == 2
+    said = done.stdout + done.stderr
+    assert "BCM has no host dgx-9" in said
+    assert "BCM has no host mon-9" in said
+    assert not site.path.exists()
+    foretold = site.run("--check", "--diff", guided_setup_answers={"prometheus": "skip", "grafana": "skip"})
+    assert foretold.returncode == 0, foretold.stdout + foretold.stderr
+    assert "+plugin: superpod.monitoring.bcm" in foretold.stdout
+    assert not site.path.exists()
