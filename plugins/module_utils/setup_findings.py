@@ -197,16 +197,16 @@ def group_rule(patterns: Iterable[str]) -> dict[str, list[str]]:
 # --- which hosts are worth a look ---
 
 
-def worth_a_look(hosts: Iterable[Host], of_each: int = 2) -> list[Host]:
-    """The first hosts of each category and the head nodes: enough to see mounts, ports and what runs already."""
-    taken: dict[str, int] = {}
-    chosen = []
+def worth_a_look(hosts: Iterable[Host], few: int = 8, of_many: int = 2) -> list[Host]:
+    """All hosts of a category with few, the first ones of a category with many.
+
+    Servers of all kinds are in small categories, compute nodes that are alike in large ones.
+    """
+    kinds: dict[str, list[Host]] = {}
     for host in hosts:
-        kind = host.category or host.type
-        taken[kind] = taken.get(kind, 0) + 1
-        if taken[kind] <= of_each and host.ip:
-            chosen.append(host)
-    return chosen
+        if host.ip:
+            kinds.setdefault(host.category or host.type, []).append(host)
+    return [host for alike in kinds.values() for host in (alike if len(alike) <= few else alike[:of_many])]
 
 
 # --- shared directories ---

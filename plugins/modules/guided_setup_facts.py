@@ -79,7 +79,7 @@ slurm_instances:
   elements: str
   sample: [slurm]
 look_at:
-  description: The hosts that are worth a look, with their addresses. At most two of each category, and the head nodes.
+  description: The hosts that are worth a look, with their addresses. Of a category with more than eight, two.
   returned: success
   type: list
   elements: dict
