@@ -46,12 +46,20 @@ def says(cluster: Cluster, host: str, since: str, tag: str, text: str) -> None:
     until(lambda: text in cluster.journal(host, since, "-t", tag), 60)
 
 
+def scrapes(cluster: Cluster) -> bool:
+    """Whether Prometheus is there again; while it starts it answers 503."""
+    try:
+        return cluster.ask("up == 1", now()) != []
+    except OSError:
+        return False
+
+
 def test_prometheus_away(cluster: Cluster) -> None:
     with broken(cluster, "mon-01", "systemctl stop prometheus", "systemctl start prometheus") as since:
         row = run_job(cluster)
         says(cluster, CONTROLLER, since, SUMMARY, f"job {row['jobidraw']}: no summary: jobstats ended with")
     assert cluster.records()[row["jobid"]]["admincomment"] == ""
-    until(lambda: cluster.ask("up == 1", now()) != [], 30)
+    until(lambda: scrapes(cluster), 60)
 
 
 def test_jobstats_missing_on_the_controller(cluster: Cluster) -> None:
