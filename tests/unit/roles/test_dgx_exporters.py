@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -26,7 +27,8 @@ def evaluate(expression: str, **variables: str) -> str:
     done = subprocess.run(
         [
             *(str(Path(sys.executable).parent / "ansible"), "localhost", "-i", "localhost,", "-c", "local"),
-            *("-m", "ansible.builtin.debug", "-a", f"msg=<<{{{{ {expression} }}}}>>", "-e", f"role_path={ROLE}"),
+            *("-m", "ansible.builtin.debug", "-a", json.dumps({"msg": f"<<{{{{ {expression} }}}}>>"})),
+            *("-e", f"role_path={ROLE}"),
             *(word for file in files for word in ("-e", f"@{file}")),
             *(word for name, value in variables.items() for word in ("-e", f'{{"{name}": {value}}}')),
         ],
@@ -38,22 +40,42 @@ def evaluate(expression: str, **variables: str) -> str:
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.search(r"<<(.*)>>", done.stdout)
     assert found, done.stdout
-    return found[1]
+    return str(json.loads(f'"{found[1]}"'))
 
 
-@pytest.mark.parametrize(
-    ("variable", "name"),
-    [
-        ("dgx_exporters_node_exporter_version", "node_exporter"),
-        ("dgx_exporters_cgroup_exporter_version", "cgroup_exporter"),
-        ("dgx_exporters_nvidia_gpu_exporter_version", "nvidia_gpu_prometheus_exporter"),
-        ("dgx_exporters_dcgm_exporter_version", "dcgm-exporter"),
-    ],
-)
-def test_a_version_is_the_playbooks_unless_the_site_says_otherwise(variable: str, name: str) -> None:
-    assert evaluate(variable) == PINS[name]["version"]
-    assert evaluate(variable, superpod_artifact_pins=f'{{"{name}": {{"version": "9.8.7"}}}}') == "9.8.7"
-    assert evaluate(variable, superpod_artifact_pins='{"other": {"version": "9.8.7"}}') == PINS[name]["version"]
+VERSIONS = {
+    "dgx_exporters_node_exporter_version": "node_exporter",
+    "dgx_exporters_cgroup_exporter_version": "cgroup_exporter",
+    "dgx_exporters_nvidia_gpu_exporter_version": "nvidia_gpu_prometheus_exporter",
+    "dgx_exporters_dcgm_exporter_version": "dcgm-exporter",
+}
+
+
+def test_a_version_is_the_playbooks_unless_the_site_says_otherwise() -> None:
+    all_of_them = f"[{', '.join(VERSIONS)}] | join(' ')"
+    pinned = {name: PINS[name]["version"] for name in VERSIONS.values()}
+    assert evaluate(all_of_them).split() == list(pinned.values())
+    other = pinned | {"cgroup_exporter": "9.8.7", "dcgm-exporter": "7.8.9"}
+    pins = '{"cgroup_exporter": {"version": "9.8.7"}, "dcgm-exporter": {"version": "7.8.9"}, "more": {}}'
+    assert evaluate(all_of_them, superpod_artifact_pins=pins).split() == list(other.values())
+
+
+def test_each_firewall_lets_in_the_sources_and_nobody_else() -> None:
+    rules = "_dgx_exporters_firewall_wanted.ufw + _dgx_exporters_firewall_wanted.firewalld"
+    sources = '["10.0.0.41", "fd00::41"]'
+    allow = " to any port 9100,9306,9400 proto tcp comment 'superpod.monitoring exporters'"
+    service = 'service name="superpod-exporters" accept'
+    found = evaluate(
+        f"({rules}) | join(' // ')", dgx_exporters_firewall_sources=sources, dgx_exporters_gpu='"dcgm_exporter"'
+    )
+    assert found.split(" // ") == [
+        f"allow from 10.0.0.41{allow}",
+        f"allow from fd00::41{allow}",
+        f'rule family="ipv4" source address="10.0.0.41" {service}',
+        f'rule family="ipv6" source address="fd00::41" {service}',
+    ]
+    gone = evaluate(f"({rules}) | length", dgx_exporters_firewall_sources=sources, dgx_exporters_state='"absent"')
+    assert gone == "0"
 
 
 def test_the_counters_have_every_field_that_rules_and_dashboards_use() -> None:
