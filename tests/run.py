@@ -124,6 +124,7 @@ def stages() -> list[Stage]:
         Stage("molecule-default", ["molecule", "test", "-s", "default"]),
         Stage("molecule-exporters", ["molecule", "test", "-s", "exporters"]),
         Stage("molecule-grafana", ["molecule", "test", "-s", "grafana"]),
+        Stage("molecule-job", ["molecule", "test", "-s", "job"]),
         pytest("lab", "-rP", "tests/lab", env={"SUPERPOD_LAB_TESTS": "1"}),
         pytest("admin", "tests/admin", env={"SUPERPOD_LAB_TESTS": "1"}),
     ]
