@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = "bcm-head-01"
 SETUP = "ansible-playbook superpod.monitoring.guided_setup"
 PATIENCE = 240
+PAUSE = 20
 SSH = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
 
 # Answers like Prometheus on one port and like Grafana, with a password, on another.
@@ -130,17 +131,27 @@ class Terminal:
         self._child = child
         self._child.setwinsize(50, 200)
         self.seen = ""
+        self._typed: str | None = None
 
     def until(self, pattern: str) -> str:
-        """Wait for a text; returns what came before it and with it."""
-        self._child.expect(pattern)
-        text = str(self._child.before) + str(self._child.after)
-        self.seen += text
-        return text
+        """Wait for a text; returns what came before it and with it.
+
+        Ansible throws away what was typed before it asks. A busy machine can be late with that, so what was typed is
+        typed again where nothing happens; between two questions that does no harm, for the same reason.
+        """
+        for _attempt in range(PATIENCE // PAUSE):
+            if self._child.expect([pattern, pexpect.TIMEOUT], timeout=PAUSE) == 0:
+                text = str(self._child.before) + str(self._child.after)
+                self.seen += text
+                self._typed = None
+                return text
+            if self._typed is not None and not self._child.before.strip("\r\n"):
+                self._child.sendline(self._typed)
+        raise AssertionError(f"{pattern} did not come:\n{self._child.before}")
 
     def type(self, text: str) -> None:
-        # Ansible throws away what was typed before it asks
         time.sleep(0.5)
+        self._typed = text
         self._child.sendline(text)
 
     def answer(self, key: str, text: str = "") -> str:

@@ -9,6 +9,7 @@ import re
 import select
 import subprocess
 import sys
+import termios
 import time
 import typing as t
 from pathlib import Path
@@ -111,7 +112,11 @@ class Terminal:
         while (found := pattern.search(self.seen)) is None:
             assert self._more(deadline), self.seen
         said, self.seen = self.seen[: found.end()], self.seen[found.end() :]
-        time.sleep(0.5)  # Ansible throws away what was typed before it asks
+        # Ansible takes the terminal out of its line mode to ask, and then throws away what was typed before
+        while termios.tcgetattr(self._ours)[3] & termios.ICANON:
+            assert time.monotonic() < deadline, self.seen
+            time.sleep(0.02)
+        time.sleep(0.2)
         os.write(self._ours, typed.encode())
         return said
 

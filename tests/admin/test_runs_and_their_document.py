@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The deployment document of real runs on a simulated SuperPOD, and the secrets that must not be in it."""
+"""The deployment document of real runs on a simulated SuperPOD, and the secrets that must not be in it.
+
+Runs after the guided setup's tests, which want hosts that nothing was deployed to.
+"""
 
 from __future__ import annotations
 
