@@ -20,23 +20,55 @@ from prometheus_programs import promtool
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "prometheus_server"
 HASH = "$2b$10$FItfItKI.QfY6dUCzCHqG.UPCUs5Xci/eCt6WllHKcQJdeNNk1f3W"
-PEERS = ["mon-01", "mon-02", "mon-03"]
+PEERS = ["shard-0", "shard-1", "shard-2"]
+MANAGERS = [{"static_configs": [{"targets": ["am:9093"]}]}]
+OWN_RULE = {"target_label": "__address__", "replacement": "prober:9115"}
+OWN_JOBS = [
+    {"job_name": "prometheus", "static_configs": [{"targets": ["me:1"]}]},
+    {"job_name": "own", "static_configs": [{"targets": ["a:1"]}], "relabel_configs": [OWN_RULE]},
+]
+PAIR = {"prometheus_server_peers": ["pair-a", "pair-b"], "prometheus_server_alertmanagers": MANAGERS}
+SHARD = {
+    "prometheus_server_peers": PEERS,
+    "prometheus_server_scale_out": "shards",
+    "prometheus_server_scrape_configs": OWN_JOBS,
+}
+# One made-up server each, so that one run of Ansible renders all.
+SERVERS: dict[str, dict[str, t.Any]] = {
+    "single": {"prometheus_server_peers": ["single"], "prometheus_server_external_labels": {"site": "a"}},
+    "pair-a": PAIR,
+    "pair-b": PAIR,
+    "plain-a": {"prometheus_server_peers": ["plain-a", "plain-b"], "prometheus_server_replica_label": ""},
+    "agent": {
+        "prometheus_server_peers": ["agent"],
+        "prometheus_server_agent": True,
+        "prometheus_server_remote_write": [{"url": "http://engine/"}],
+        "prometheus_server_alertmanagers": MANAGERS,
+    },
+    "own": {
+        "prometheus_server_peers": ["own"],
+        "prometheus_server_scrape_configs": OWN_JOBS,
+        "prometheus_server_targets_options": {"scheme": "https"},
+    },
+    "existing": {"prometheus_server_peers": ["existing"], "prometheus_server_use_existing": True},
+    **dict.fromkeys(PEERS, SHARD),
+}
 
 
-def play(directory: Path, hosts: list[str], tasks: list[dict[str, t.Any]], **variables: t.Any) -> None:
+def play(directory: Path, hosts: dict[str, dict[str, t.Any]], tasks: list[dict[str, t.Any]]) -> None:
     """Run tasks with the role's variables for these (made-up) hosts on this machine."""
     files = [str(ROLE / part / "main.yml") for part in ("defaults", "vars")]
     playbook = directory / "playbook.yml"
-    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "vars_files": files, "tasks": tasks}]))
+    # defaults go before a host's own variables only as variables of the group
+    variables = yaml.safe_load(Path(files[0]).read_text())
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "vars_files": files[1:], "tasks": tasks}]))
     inventory = directory / "hosts.json"
-    inventory.write_text(
-        json.dumps({"all": {"children": {"prometheus_servers": {"hosts": {host: {} for host in hosts}}}}})
-    )
-    variables = {"role_path": str(ROLE), "ansible_python_interpreter": sys.executable, **variables}
+    inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
+    extra = {"role_path": str(ROLE), "ansible_python_interpreter": sys.executable}
     ended = subprocess.run(
         [
-            *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), "-c", "local"),
-            *("-e", json.dumps(variables), str(playbook)),
+            *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), "-c", "local", "-f", "4"),
+            *("-e", json.dumps(extra), str(playbook)),
         ],
         cwd=directory,
         env={
@@ -50,29 +82,48 @@ def play(directory: Path, hosts: list[str], tasks: list[dict[str, t.Any]], **var
         capture_output=True,
         text=True,
         check=False,
-        timeout=180,
+        timeout=300,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "WARN" not in ended.stdout + ended.stderr, ended.stdout + ended.stderr
 
 
-def written(directory: Path, hosts: list[str], content: str, **variables: t.Any) -> dict[str, str]:
-    """What the template expression gives on each host."""
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, t.Any]]:
+    """Of each made-up server: `config` and `snippet` (texts), `rules` (entries for managed_files)."""
+    directory = tmp_path_factory.mktemp("rendered")
+    lookups = {
+        name: f"lookup('ansible.builtin.template', '{ROLE}/templates/{file}.j2') | string"
+        for name, file in (("config", "prometheus.yml"), ("snippet", "snippet.yml"))
+    }
+    parts = [f"'{name}': {lookup}" for name, lookup in lookups.items()] + ["'rules': _prometheus_server_rule_entries"]
     task = {
         "name": "Render",
         "ansible.builtin.copy": {
-            "content": "{{ (" + content + ") | string }}",
-            "dest": str(directory) + "/{{ inventory_hostname }}.out",
+            "content": "{{ {" + ", ".join(parts) + "} | to_json }}",
+            "dest": str(directory) + "/{{ inventory_hostname }}.json",
             "mode": "0644",
         },
     }
-    play(directory, hosts, [task], **variables)
-    return {host: (directory / f"{host}.out").read_text() for host in hosts}
+    play(directory, SERVERS, [task])
+    return {name: json.loads((directory / f"{name}.json").read_text()) for name in SERVERS}
 
 
-def configurations(directory: Path, hosts: list[str], **variables: t.Any) -> dict[str, dict[str, t.Any]]:
-    template = f"lookup('ansible.builtin.template', '{ROLE}/templates/prometheus.yml.j2')"
-    return {host: yaml.safe_load(text) for host, text in written(directory, hosts, template, **variables).items()}
+@pytest.fixture(scope="module")
+def configs(rendered: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
+    return {name: yaml.safe_load(one["config"]) for name, one in rendered.items()}
+
+
+@pytest.fixture(scope="module")
+def shards(configs: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
+    return {name: configs[name] for name in PEERS}
+
+
+def check_config(path: Path, *options: str) -> None:
+    ended = subprocess.run(
+        [promtool(), "check", "config", *options, str(path)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 MISTAKES: dict[str, tuple[dict[str, t.Any], str]] = {
@@ -133,7 +184,7 @@ def test_mistakes_are_refused_with_one_sentence_and_without_the_secret(tmp_path:
                 ],
             }
         )
-    play(tmp_path, ["localhost"], tasks)
+    play(tmp_path, {"localhost": {"prometheus_server_peers": ["localhost"]}}, tasks)
     said = dict(line.split("=", 1) for line in (tmp_path / "said").read_text().splitlines())
     assert set(said) == set(MISTAKES)
     for name, (_variables, sentence) in MISTAKES.items():
@@ -141,76 +192,48 @@ def test_mistakes_are_refused_with_one_sentence_and_without_the_secret(tmp_path:
         assert "in-the-open" not in said[name]
 
 
-def test_one_server_sends_its_own_labels_only(tmp_path: Path) -> None:
-    (config,) = configurations(tmp_path, ["mon-01"], prometheus_server_external_labels={"site": "a"}).values()
+def test_promtool_takes_each_configuration(rendered: dict[str, dict[str, t.Any]], tmp_path: Path) -> None:
+    paths = []
+    for name, one in rendered.items():
+        if name != "agent":
+            paths.append(tmp_path / f"{name}.yml")
+            paths[-1].write_text(one["config"])
+    check_config(paths[0], "--syntax-only", *map(str, paths[1:]))
+    (tmp_path / "agent.yml").write_text(rendered["agent"]["config"])
+    check_config(tmp_path / "agent.yml", "--agent")
+
+
+def test_one_server_sends_its_own_labels_only(configs: dict[str, dict[str, t.Any]]) -> None:
+    config = configs["single"]
     assert config["global"]["external_labels"] == {"site": "a"}
     assert [job["job_name"] for job in config["scrape_configs"]] == ["superpod", "prometheus"]
     (target,) = config["scrape_configs"][1]["static_configs"]
-    assert target == {
-        "targets": ["localhost:9090"],
-        "labels": {"instance": "mon-01:9090", "cluster": "slurm"},
-    }
+    assert target == {"targets": ["localhost:9090"], "labels": {"instance": "single:9090", "cluster": "slurm"}}
     assert len(config["rule_files"]) == 4
 
 
-def test_a_pair_is_told_apart_by_what_it_sends_and_its_alerts_are_not(tmp_path: Path) -> None:
-    managers = [{"static_configs": [{"targets": ["am:9093"]}]}]
-    found = configurations(tmp_path, PEERS[:2], prometheus_server_alertmanagers=managers)
-    assert [one["global"]["external_labels"] for one in found.values()] == [
-        {"replica": "mon-01"},
-        {"replica": "mon-02"},
-    ]
-    for config in found.values():
-        assert config["alerting"]["alertmanagers"] == managers
+def test_a_pair_is_told_apart_by_what_it_sends_and_its_alerts_are_not(configs: dict[str, dict[str, t.Any]]) -> None:
+    for name in ("pair-a", "pair-b"):
+        config = configs[name]
+        assert config["global"]["external_labels"] == {"replica": name}
+        assert config["alerting"]["alertmanagers"] == MANAGERS
         assert config["alerting"]["alert_relabel_configs"] == [{"regex": "replica", "action": "labeldrop"}]
-        relabel = config["scrape_configs"][0]["relabel_configs"]
-        assert [rule.get("action") for rule in relabel] == [None]
+        assert [rule.get("action") for rule in config["scrape_configs"][0]["relabel_configs"]] == [None]
+        assert len(config["rule_files"]) == 4
 
 
-def test_a_pair_for_an_engine_that_wants_no_label(tmp_path: Path) -> None:
-    for config in configurations(tmp_path, PEERS[:2], prometheus_server_replica_label="").values():
-        assert "external_labels" not in config["global"]
+def test_a_pair_for_an_engine_that_wants_no_label(configs: dict[str, dict[str, t.Any]]) -> None:
+    assert "external_labels" not in configs["plain-a"]["global"]
 
 
-def test_an_agent_has_neither_rules_nor_alerts(tmp_path: Path) -> None:
-    variables: dict[str, t.Any] = {
-        "prometheus_server_agent": True,
-        "prometheus_server_remote_write": [{"url": "http://engine/"}],
-        "prometheus_server_alertmanagers": [{"static_configs": [{"targets": ["am:9093"]}]}],
-    }
-    (config,) = configurations(tmp_path, ["mon-01"], **variables).values()
-    assert not {"rule_files", "alerting"} & config.keys()
-    path = tmp_path / "prometheus.yml"
-    path.write_text(yaml.safe_dump(config))
-    ended = subprocess.run(
-        [promtool(), "check", "config", "--agent", str(path)], capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+def test_an_agent_has_neither_rules_nor_alerts(configs: dict[str, dict[str, t.Any]]) -> None:
+    assert not {"rule_files", "alerting"} & configs["agent"].keys()
+    assert configs["agent"]["remote_write"] == [{"url": "http://engine/"}]
 
 
-def test_the_users_own_jobs(tmp_path: Path) -> None:
-    own = [{"job_name": "prometheus", "static_configs": [{"targets": ["me:1"]}]}, {"job_name": "x", "scheme": "https"}]
-    (config,) = configurations(
-        tmp_path,
-        ["mon-01"],
-        prometheus_server_scrape_configs=own,
-        prometheus_server_targets_options={"scheme": "https"},
-    ).values()
-    assert config["scrape_configs"][1:] == own
-    assert config["scrape_configs"][0]["scheme"] == "https"
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, t.Any]]:
-    directory = tmp_path_factory.mktemp("shards")
-    own = [
-        {
-            "job_name": "own",
-            "static_configs": [{"targets": ["a:1"]}],
-            "relabel_configs": [{"target_label": "__address__"}],
-        }
-    ]
-    return configurations(directory, PEERS, prometheus_server_scale_out="shards", prometheus_server_scrape_configs=own)
+def test_the_users_own_jobs(configs: dict[str, dict[str, t.Any]]) -> None:
+    assert configs["own"]["scrape_configs"][1:] == OWN_JOBS
+    assert configs["own"]["scrape_configs"][0]["scheme"] == "https"
 
 
 def shard_of(address: str, number: int) -> int:
@@ -272,30 +295,26 @@ def test_all_exporters_of_a_node_are_on_one_shard_and_the_work_is_shared_evenly(
 def test_on_shards_each_scrapes_itself_and_the_users_targets_are_shared(shards: dict[str, dict[str, t.Any]]) -> None:
     for number, config in enumerate(shards.values()):
         jobs = {job["job_name"]: job for job in config["scrape_configs"]}
-        assert "relabel_configs" not in jobs["prometheus"]
+        assert jobs["prometheus"] == OWN_JOBS[0]
         own = jobs["own"]["relabel_configs"]
         assert own[1]["modulus"] == len(PEERS)
         assert own[2] == {"source_labels": ["__tmp_superpod_shard"], "regex": str(number), "action": "keep"}
-        assert own[3] == {"target_label": "__address__"}  # the user's come after
+        assert own[3] == OWN_RULE  # the user's come after
         assert [Path(path).name for path in config["rule_files"]] == ["dcgm_as_jobstats.yml", "alerts_prometheus.yml"]
 
 
-def test_rules_reach_the_host_as_they_are(tmp_path: Path) -> None:
+def test_rules_reach_the_host_as_they_are(rendered: dict[str, dict[str, t.Any]]) -> None:
     """What looks like a template in them is Prometheus's."""
-    (text,) = written(tmp_path, ["mon-01"], "_prometheus_server_rule_entries | to_json").values()
-    entries = {Path(entry["path"]).name: entry for entry in json.loads(text)}
+    entries = {Path(entry["path"]).name: entry for entry in rendered["single"]["rules"]}
     for name in ("recording.yml", "dcgm_as_jobstats.yml", "alerts.yml", "alerts_prometheus.yml"):
         assert entries[name]["content"] == (ROOT / "files" / "rules" / name).read_text()
         assert entries[name]["validate"] == "/usr/bin/promtool check rules %s"
     assert "{{ $labels" in entries["alerts.yml"]["content"]
 
 
-def test_the_snippet_for_a_prometheus_that_is_there(tmp_path: Path) -> None:
-    template = f"lookup('ansible.builtin.template', '{ROLE}/templates/snippet.yml.j2')"
-    (text,) = written(tmp_path, ["mon-01"], template, prometheus_server_use_existing=True).values()
+def test_the_snippet_for_a_prometheus_that_is_there(rendered: dict[str, dict[str, t.Any]], tmp_path: Path) -> None:
     path = tmp_path / "snippet.yml"
-    path.write_text(text)
-    ended = subprocess.run([promtool(), "check", "config", str(path)], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    (job,) = yaml.safe_load(text)["scrape_configs"]
+    path.write_text(rendered["existing"]["snippet"])
+    check_config(path)
+    (job,) = yaml.safe_load(path.read_text())["scrape_configs"]
     assert job["scrape_interval"] == "30s"
