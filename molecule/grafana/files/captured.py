@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""captured.py DIR NODE PORT: what the real exporters of a node put out, as files, and a target file that leads to them.
+"""captured.py DIR NODE PORT: what the real exporters of a node put out, as files, and a target file that leads there.
 
 From the fleet of tests/dashboards, that is from the captures. For a web server on PORT of the host mon-01.
 """
@@ -24,6 +24,9 @@ def main() -> None:
             path.write_text(exposition.text())
             labels = {"job": job, "cluster": cluster, "hostname": node, "instance": f"{node}:{PORTS[job]}"}
             groups.append({"targets": [f"mon-01:{port}"], "labels": {**labels, "__metrics_path__": f"/{node}/{job}"}})
+    # A node that is gone, for the panels that show what is wrong.
+    gone = {"job": "node_exporter", "cluster": "slurm", "hostname": "dgx-09", "instance": "dgx-09:9100"}
+    groups.append({"targets": ["mon-01:1"], "labels": gone})
     (directory / f"{node}.json").write_text(json.dumps(groups))
 
 
