@@ -24,9 +24,10 @@ def main() -> None:
             path.write_text(exposition.text())
             labels = {"job": job, "cluster": cluster, "hostname": node, "instance": f"{node}:{PORTS[job]}"}
             groups.append({"targets": [f"mon-01:{port}"], "labels": {**labels, "__metrics_path__": f"/{node}/{job}"}})
-    # A node that is gone, for the panels that show what is wrong.
-    gone = {"job": "node_exporter", "cluster": "slurm", "hostname": "dgx-09", "instance": "dgx-09:9100"}
-    groups.append({"targets": ["mon-01:1"], "labels": gone})
+    # A node that is gone and an exporter that is down, for the panels that show what is wrong.
+    for hostname, job in (("dgx-09", "node_exporter"), (node, "gpu_exporter")):
+        labels = {"job": job, "cluster": "slurm", "hostname": hostname, "instance": f"{hostname}:{PORTS[job]}"}
+        groups.append({"targets": ["mon-01:1"], "labels": labels})
     (directory / f"{node}.json").write_text(json.dumps(groups))
 
 
