@@ -19,7 +19,8 @@ options:
       - The fleet. C(nodes) is required; the others are C(cpus_per_node) (224), C(gpus_per_node) (8), C(jobs_per_day)
         (1000), C(nodes_per_job) (1), C(gpus_per_job) (8, all nodes of the job together), C(hours_per_job) (4),
         C(retention_days) (365), C(scrape_interval) (30, in seconds), C(gpu_exporter)
-        (V(nvidia_gpu_prometheus_exporter), V(dcgm_exporter) or V(none)) and C(server_memory_gib) (128).
+        (V(nvidia_gpu_prometheus_exporter), V(dcgm_exporter) or V(none)), C(server_memory_gib) (128) and
+        C(bytes_per_sample) (2).
     type: dict
     required: true
 """

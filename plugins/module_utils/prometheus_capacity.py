@@ -38,13 +38,13 @@ RULES_PER_JOB_NODE = 4
 RULES_PER_JOB = 5
 # The head holds what was scraped since the last block was cut, which is when it spans 1.5 blocks of 2 hours.  PROM.
 HEAD_SECONDS = 3 * 3600
-# Bytes of memory for a series in the head: what the RUN had at most, Go's garbage included, rounded up.
-MEMORY_PER_SERIES = 6000
+# Bytes of memory for a series in the head: 4250 in the RUN at most, Go's garbage and everything else included.
+MEMORY_PER_SERIES = 4500
 MEMORY_BASE = 200e6
 # PROM, "Storage": "an average of only 1-2 bytes per sample"; the upper end.
 BYTES_PER_SAMPLE = 2.0
-# Bytes of index for each series in a block (RUN).  A job's series is in one, or in two across their border.
-INDEX_PER_SERIES = 250
+# Bytes of index for each series in a block: 95 in the RUN.  A job's series is in one, or in two across their border.
+INDEX_PER_SERIES = 120
 # The write-ahead log holds the head's samples again, and a third of the next (PROM); bytes for each (RUN).
 WAL_PER_SAMPLE = 8.0
 # Part of a server's memory that the head may take: the rest is for queries and the page cache.  Ours, not measured.
@@ -70,6 +70,7 @@ class Fleet:
     scrape_interval: float = 30.0
     gpu_exporter: str = "nvidia_gpu_prometheus_exporter"
     server_memory_gib: float = 128.0
+    bytes_per_sample: float = BYTES_PER_SAMPLE
 
     def __post_init__(self) -> None:
         """Raise ValueError, with one sentence, for what cannot be."""
@@ -137,7 +138,7 @@ def capacity(fleet: Fleet) -> Capacity:
     rate = active / fleet.scrape_interval
     retention = fleet.retention_days * DAY
     block = max(min(retention / 10, LONGEST_BLOCK), 7200)
-    samples = rate * retention * BYTES_PER_SAMPLE
+    samples = rate * retention * fleet.bytes_per_sample
     index = INDEX_PER_SERIES * (
         fleet.nodes * per_node * math.ceil(retention / block) + fleet.jobs_per_day * fleet.retention_days * per_job
     )
