@@ -4,8 +4,7 @@
 On a DGX node of a lab of its own (LAB_ID, 3 by default), with real systemd hosts.  Four kinds of measures:
 
 * A scrape of node_exporter with the role's collectors, beside the same program with its default ones: processor time of
-  the exporter for each scrape, time that the scrape takes, resident memory.  Both run on the node at once and are
-  scraped in turns.
+  the exporter for each scrape, and time that the scrape takes.  Both run on the node at once and are scraped in turns.
 * The same of the other exporters, beside limits.  They are the lab's stand-ins in Python where the real ones cannot be
   had, which says little of the real ones.
 * Module executions of a converged run with all exporters, beside the limit of 12.
