@@ -10,6 +10,7 @@ import os
 import pathlib
 import typing as t
 
+import yaml
 from ansible.errors import AnsibleError, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 from ansible.module_utils.common.text.converters import to_text
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -56,6 +57,14 @@ def read_config(path: str) -> t.Any:
         raise Failure(f"The configuration {path} is no JSON: {error}.", "config") from None
 
 
+def load_yaml(content: bytes) -> t.Any:
+    """The value of a YAML text, None if it is none."""
+    try:
+        return yaml.safe_load(content)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return None
+
+
 class ActionModule(ActionBase):
     """Runs on the control machine only; there is no part of it on a host."""
 
@@ -83,7 +92,7 @@ class ActionModule(ActionBase):
             }
 
     def _set_up(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        site = SiteDirectory(os.path.abspath(os.path.expanduser(str(arguments["site_dir"]))))
+        site = SiteDirectory(os.path.abspath(os.path.expanduser(str(arguments["site_dir"]))), load_yaml)
         findings = from_json(arguments["found"], arguments.get("seen") or {})
         given = self._given(arguments, task_vars)
         interactive = arguments.get("interactive")

@@ -9,10 +9,8 @@ import hashlib
 import os
 import time
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-import yaml as pyyaml
 
 from . import atomic_file
 from .failure import Failure
@@ -35,10 +33,11 @@ class Change:
 
 
 class SiteDirectory:
-    """The directory; it need not be there yet."""
+    """The directory; it need not be there yet. `load` reads YAML and returns None for what is none."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, load: Callable[[bytes], t.Any]) -> None:
         self.path = path
+        self._load = load
 
     def changes(self, wanted: Mapping[str, File]) -> list[Change]:
         """The files to write; raises Failure where one cannot be read."""
@@ -102,10 +101,7 @@ class SiteDirectory:
         content = self._content(ANSWERS_FILE)
         if content is None:
             return {}
-        try:
-            value = pyyaml.safe_load(content)
-        except (pyyaml.YAMLError, UnicodeDecodeError):
-            value = None
+        value = self._load(content)
         answers = value.get("guided_setup_answers") if isinstance(value, dict) else None
         if not isinstance(value, dict) or not isinstance(answers, (dict, type(None))):
             path = os.path.join(self.path, ANSWERS_FILE)

@@ -157,14 +157,14 @@ def test_what_is_left_to_do_fits_the_site() -> None:
 
 
 def test_written_once_kept_private_and_hand_edits_survive(tmp_path: Path) -> None:
-    site = SiteDirectory(str(tmp_path / "site"))
+    site = SiteDirectory(str(tmp_path / "site"), yaml.safe_load)
     wanted = files(answers(VARIANTS[2]), PLACE)
     changes = site.changes(wanted)
     assert {change.name for change in changes} == set(wanted)
     assert not any("right password" in str(change.diff) for change in changes)
     site.write(changes)
     site.keep(answers(VARIANTS[2]))
-    assert SiteDirectory(site.path).changes(wanted) == []
+    assert SiteDirectory(site.path, yaml.safe_load).changes(wanted) == []
 
     kept = tmp_path / "site" / "guided_setup_answers.yml"
     assert kept.stat().st_mode & 0o777 == 0o600
@@ -173,13 +173,13 @@ def test_written_once_kept_private_and_hand_edits_survive(tmp_path: Path) -> Non
 
     # a newer version of ours replaces ours without a copy
     other = files(answers({}), PLACE)
-    again = SiteDirectory(site.path)
+    again = SiteDirectory(site.path, yaml.safe_load)
     again.write(again.changes(other))
     again.keep(answers({}))
     assert not list(tmp_path.rglob("*~"))
     # somebody's own edit is kept beside
     (tmp_path / "site" / "site.yml").write_text("- mine\n")
-    third = SiteDirectory(site.path)
+    third = SiteDirectory(site.path, yaml.safe_load)
     third.write(third.changes(other))
     [copy] = tmp_path.rglob("*~")
     assert copy.read_text() == "- mine\n"
