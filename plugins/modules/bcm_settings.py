@@ -181,6 +181,7 @@ failure:
 """
 
 import os
+import tempfile
 import typing as t
 from collections.abc import Mapping
 
@@ -324,7 +325,9 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     cmsh = Cmsh(module.params["cmsh"], timeout=module.params["cmsh_timeout"])
     decision = decide(request, read(cmsh, request.path, request.properties))
     if decision.changes and not module.check_mode:
-        apply(cmsh, request.path, decision.changes, module.tmpdir)
+        # not module.tmpdir, which warns where nobody has run a module before
+        with tempfile.TemporaryDirectory(prefix="bcm_settings.") as directory:
+            apply(cmsh, request.path, decision.changes, directory)
     return {
         "changed": bool(decision.changes),
         "path": request.path,
