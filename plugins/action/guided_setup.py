@@ -98,13 +98,16 @@ class ActionModule(ActionBase):
         interactive = arguments.get("interactive")
         interactive = not given if interactive in (None, "") else boolean(interactive)
         self._tell_findings(findings)
+        misspelt = unknown_keys(given)
         if interactive:
+            if misspelt:
+                self._refuse(misspelt)
             given = {**self._kept(site), **given}
         dialogue = Dialogue(findings, RealWorld(), given, everything=boolean(arguments.get("everything") or False))
         if interactive:
             self._ask_all(dialogue, site)
         else:
-            problems = [*unknown_keys(given), *dialogue.complete()]
+            problems = [*misspelt, *dialogue.complete()]
             if problems:
                 self._refuse(problems)
         for warning in dialogue.warnings():

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from .document_model import STATUSES, Document, Outcome, Section, Status, Task
 
 _SHOWN: tuple[Status, ...] = ("changed", "failed", "ignored", "unreachable")
 _HOSTS_SHOWN = 12
+_DONE = frozenset(("Deploying",))
+"""The section of the guided setup's page that a run, other than one in check mode, has done."""
 _UNITS = ((3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -139,19 +142,21 @@ def _by_hand(document: Document) -> str:
     if document.check:
         lines.append("- Run it again without `--check`.\n")
     if document.by_hand:
-        lines.append(_lowered(document.by_hand))
+        lines.append(_lowered(document.by_hand, () if document.check else _DONE))
     return "## What is left to do by hand\n\n" + ("\n".join(lines) or "Nothing that is known here.\n")
 
 
-def _lowered(text: str) -> str:
-    """Another page's Markdown within this one: its title goes, its headings sink by one level."""
-    kept, fence = [], False
+def _lowered(text: str, without: Container[str]) -> str:
+    """A page's Markdown within this one: its title goes, headings sink by one level, some sections are left out."""
+    kept, fence, wanted = [], False, True
     for line in text.splitlines():
         if line.startswith("```"):
             fence = not fence
-        if not fence and line.startswith("# "):
-            continue
-        kept.append("#" + line if not fence and line.startswith("#") else line)
+        heading = line.startswith("#") and not fence
+        if heading:
+            wanted = line.lstrip("# ") not in without
+        if wanted and not (heading and line.startswith("# ")):
+            kept.append("#" + line if heading else line)
     return "\n".join(kept).strip("\n") + "\n"
 
 

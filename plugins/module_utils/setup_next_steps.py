@@ -22,7 +22,9 @@ def next_steps(answers: Mapping[str, Value], directory: str) -> str:
 
 def _run(directory: str) -> str:
     return f"""\
-Nothing has been changed on the cluster so far. In `{directory}`:
+## Deploying
+
+The guided setup has changed nothing on the cluster. In `{directory}`:
 
 1. Fill `artifacts/` with the exporters, once, with the playbook `superpod.monitoring.build_artifacts` or
    `superpod.monitoring.download_artifacts`, or by unpacking a bundle there.

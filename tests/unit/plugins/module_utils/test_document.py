@@ -85,6 +85,15 @@ def test_left_to_do_is_taken_in() -> None:
     assert "# Left" not in text
 
 
+def test_a_real_run_has_done_the_deploying() -> None:
+    page = "# Left\n\n## Deploying\n\nRun it.\n\n## Grafana\n\nImport them.\n"
+    for check in (True, False):
+        document = collected(check=check).document
+        document.by_hand = page
+        assert ("Run it." in markdown(document)) is check
+        assert "Import them." in markdown(document)
+
+
 def test_ports_and_versions() -> None:
     made = collected()
     made.document.sections[1].settings["prometheus_server"] = {"prometheus_server_port": "9090"}
