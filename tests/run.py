@@ -125,6 +125,8 @@ def stages() -> list[Stage]:
         Stage("molecule-exporters", ["molecule", "test", "-s", "exporters"]),
         Stage("molecule-grafana", ["molecule", "test", "-s", "grafana"]),
         Stage("molecule-job", ["molecule", "test", "-s", "job"]),
+        Stage("molecule-slurm", ["molecule", "test", "-s", "slurm"]),
+        Stage("molecule-prometheus", ["molecule", "test", "-s", "prometheus"]),
         pytest("lab", "-rP", "tests/lab", env={"SUPERPOD_LAB_TESTS": "1"}),
         pytest("admin", "tests/admin", env={"SUPERPOD_LAB_TESTS": "1"}),
     ]
