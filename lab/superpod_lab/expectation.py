@@ -29,7 +29,7 @@ def expected(nodes: Iterable[str]) -> set[Target]:
 
 
 def active_targets(answer: Mapping[str, Any]) -> dict[Target, str]:
-    """Every active target of the target files with its health (up, down, unknown), from the answer of Prometheus' /api/v1/targets.
+    """Every active target of the target files with its health (up, down, unknown), from Prometheus' /api/v1/targets.
 
     A target without our cluster label counts as another target: jobstats would not find it.
     """

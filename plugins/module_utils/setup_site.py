@@ -65,7 +65,6 @@ def answers_file(answers: Mapping[str, Value], secret_keys: t.Container[str]) ->
     kept = {key: value for key, value in answers.items() if key not in secret_keys}
     lines = [f"  {key}: {yaml(value)}\n" for key, value in kept.items()]
     return (
-        "# SPDX-License-Identifier: GPL-3.0-or-later\n"
         "# What was answered to superpod.monitoring.guided_setup. To use it again: -e @guided_setup_answers.yml\n"
         "# Passwords are not kept here.\n"
         "guided_setup_answers:" + ("\n" + "".join(lines) if lines else " {}\n")
@@ -87,7 +86,6 @@ def yaml(value: Value) -> str:
 def _ansible_cfg(place: Place) -> str:
     collections = f"collections_path = {place.collections_path}\n" if place.collections_path else ""
     return f"""\
-# SPDX-License-Identifier: GPL-3.0-or-later
 # Read when Ansible is started in this directory.
 [defaults]
 {collections}forks = 20
@@ -112,7 +110,6 @@ enable_plugins = superpod.monitoring.bcm, host_list
 
 def _inventory(answers: Mapping[str, Value], options: Mapping[str, Value]) -> str:
     lines = [
-        "# SPDX-License-Identifier: GPL-3.0-or-later\n",
         "# Hosts and groups from BCM. See them with: ansible-inventory -i bcm_inventory.yml --graph\n",
         "# All options: ansible-doc -t inventory superpod.monitoring.bcm\n",
         "plugin: superpod.monitoring.bcm\n",
@@ -128,7 +125,6 @@ def _inventory(answers: Mapping[str, Value], options: Mapping[str, Value]) -> st
 
 def _site(answers: Mapping[str, Value]) -> str:
     text = """\
-# SPDX-License-Identifier: GPL-3.0-or-later
 #     ansible-playbook site.yml -i bcm_inventory.yml
 - name: Deploy monitoring to the SuperPOD
   ansible.builtin.import_playbook: superpod.monitoring.site
@@ -166,7 +162,6 @@ def _static_targets(answers: Mapping[str, Value]) -> str:
 
 def _variables(answers: Mapping[str, Value]) -> str:
     lines = [
-        "# SPDX-License-Identifier: GPL-3.0-or-later\n",
         "# Written by superpod.monitoring.guided_setup, which replaces it when it is run again. Put settings of your\n",
         "# own beside it, into site.yml: what stands there wins.\n",
     ]
@@ -177,7 +172,6 @@ def _variables(answers: Mapping[str, Value]) -> str:
 
 def _secrets(secrets: Mapping[str, str]) -> str:
     lines = [
-        "# SPDX-License-Identifier: GPL-3.0-or-later\n",
         "# Readable to its owner only. Before it goes into git: ansible-vault encrypt " + SECRETS_FILE + "\n",
     ]
     lines += [f"{name}: !unsafe {json.dumps(value, ensure_ascii=False)}\n" for name, value in secrets.items()]

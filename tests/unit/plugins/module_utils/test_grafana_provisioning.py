@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.superpod.monitoring.plugins.module_utils import grafana_provisioning as provisioning
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from ansible_collections.superpod.monitoring.plugins.module_utils import grafana_provisioning as provisioning
 
 DATASOURCES: dict[str, Any] = {
     "apiVersion": 1,
