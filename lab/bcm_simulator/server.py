@@ -178,6 +178,9 @@ class HeadNodeServer:
             self.recorder.trouble(self.name, str(error))
         except OSError:
             pass  # the client went away
+        except ValueError:
+            if not self.stopping.is_set():  # ssl's word for a connection that stop() closed meanwhile
+                raise
         finally:
             self._connections.discard(current)
             _shutdown(current)
