@@ -40,7 +40,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.superpod.monitoring.plugins.module_utils.grafana_provisioning import (
+from ansible_collections.superpod.monitoring.plugins.plugin_utils.grafana_provisioning import (
     check_datasources,
     check_providers,
 )

@@ -94,6 +94,7 @@ notes:
 """
 
 import os
+import pathlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -109,14 +110,14 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_settings 
 from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
 from ansible_collections.superpod.monitoring.plugins.module_utils.setup_findings import from_json, worth_a_look
 
-DEFAULT_PAIRS = (("~/.cm/admin.pem", "~/.cm/admin.key"), ("~/.cm/cert.pem", "~/.cm/cert.key"))
+DEFAULT_PAIRS = ((".cm/admin.pem", ".cm/admin.key"), (".cm/cert.pem", ".cm/cert.key"))  # below root's home directory
 
 
 def settings(parameters: dict[str, t.Any]) -> BcmSettings:
     """How to ask; raises BcmConfigError."""
     certificate, private_key = parameters["certificate"], parameters["private_key"]
     if certificate is None:
-        pairs = [tuple(map(os.path.expanduser, pair)) for pair in DEFAULT_PAIRS]
+        pairs = [tuple(str(pathlib.Path.home() / name) for name in pair) for pair in DEFAULT_PAIRS]
         certificate, private_key = next((pair for pair in pairs if all(map(os.path.exists, pair))), (None, None))
         if certificate is None:
             raise BcmConfigError(

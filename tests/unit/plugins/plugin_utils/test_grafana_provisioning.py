@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.superpod.monitoring.plugins.module_utils import grafana_provisioning as provisioning
+from ansible_collections.superpod.monitoring.plugins.plugin_utils import grafana_provisioning as provisioning
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

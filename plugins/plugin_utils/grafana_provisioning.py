@@ -98,7 +98,7 @@ class _StrictLoader(yaml.SafeLoader):
     """Refuses a key that is given twice; YAML itself takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        keys = [self.construct_object(key, deep=True) for key, _value in node.value]
         for index, key in enumerate(keys):
             if key in keys[:index]:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key} is given twice", node.start_mark)
@@ -136,7 +136,7 @@ def _datasources(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _datasource(where, entry)
     yield from _unique("datasources", "uid", entries)
     yield from _unique("datasources", "name", entries)
-    defaults = Counter(str(entry.get("orgId", 1)) for _, entry in entries if entry.get("isDefault") is True)
+    defaults = Counter(str(entry.get("orgId", 1)) for _index, entry in entries if entry.get("isDefault") is True)
     if any(times > 1 for times in defaults.values()):
         yield "datasources has more than one isDefault: true for an organisation"
     for index, entry in _entries(document, "deleteDatasources"):
@@ -196,9 +196,9 @@ def _keys(where: str, mapping: Mapping[str, Any], known: Mapping[str, Check], re
 
 def _unique(where: str, key: str, entries: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[str]:
     values = Counter(
-        (entry[key], str(entry.get("orgId", 1))) for _, entry in entries if isinstance(entry.get(key), str)
+        (entry[key], str(entry.get("orgId", 1))) for _index, entry in entries if isinstance(entry.get(key), str)
     )
-    for (value, _), times in values.items():
+    for (value, _organisation), times in values.items():
         if times > 1:
             yield f"{where} has the {key} {value} {times} times"
 
