@@ -67,6 +67,7 @@ def test_what_was_installed_is_what_was_built(released: Lab) -> None:
 
 
 def test_its_playbook_changes_nothing_where_the_checkout_s_has_run(released: Lab) -> None:
-    play = "ansible-playbook superpod.monitoring.site -i bcm_inventory.yml --limit dgx_nodes"
-    recap = released.run(f"{THERE} {play}", HEAD, timeout=600)
+    play = "-i bcm_inventory.yml --limit dgx_nodes"
+    released.run(f"cd /root/superpod; ansible-playbook site.yml {play}", HEAD, timeout=600)
+    recap = released.run(f"{THERE} ansible-playbook superpod.monitoring.site {play}", HEAD, timeout=600)
     assert re.findall(r"^dgx-01 .* changed=0 .*unreachable=0 .*failed=0 ", recap, re.MULTILINE), recap
