@@ -139,17 +139,6 @@ find_stale() {
     set -f
 }
 
-# Makes the file $1 with the content $2 if it is not there; in one write, so nobody reads half a line
-create() {
-    [ ! -e "$1" ] || return 1
-    set -C
-    { printf %s "$2" >"$1"; } 2>/dev/null
-    made=$?
-    set +C
-    [ "$made" = 0 ] || [ -s "$1" ] || rm -f "$1" 2>/dev/null
-    return "$made"
-}
-
 # Writes $2, the next state of the file $1, where exporters do not look; a rename brings it in
 stage() {
     if { printf %s "$2" >"$beside$1"; } 2>/dev/null; then
@@ -172,12 +161,8 @@ add_job() {
 # shellcheck disable=SC2086 # lists of names without spaces
 update() {
     find_stale
-    staged='' failed='' existing='' beside=.new- place=.
-    for name in $names; do
-        add_job "$name"
-        create "$name" "$next" || existing="$existing $name"
-    done
-    set -- $existing $shared
+    staged='' failed='' beside=.new- place=.
+    set -- $names $shared
     case $# in
     0 | 1) place=${1:-} ;;
     *) # several files are renamed by one program, if their names are the new ones already
@@ -185,7 +170,7 @@ update() {
         [ -d .new ] || mkdir .new 2>/dev/null
         ;;
     esac
-    for name in $existing; do
+    for name in $names; do
         add_job "$name"
         stage "$name" "$next"
     done
