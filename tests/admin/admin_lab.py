@@ -4,16 +4,12 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
 import time
 from pathlib import Path
 
 import pexpect
+from superpod_site import HEAD, SuperpodSite, grafana_repository
 
-ROOT = Path(__file__).resolve().parents[2]
-HEAD = "bcm-head-01"
 SETUP = "ansible-playbook superpod.monitoring.guided_setup"
 PATIENCE = 240
 PAUSE = 20
@@ -39,26 +35,12 @@ servers = [http.server.ThreadingHTTPServer(("", port), Answer) for port in (9091
 """
 
 
-class AdminLab:
-    """A SuperPOD of two DGX nodes; see lab/README.md."""
+class AdminLab(SuperpodSite):
+    """A SuperPOD of two DGX nodes."""
 
     def __init__(self) -> None:
-        self._environment = {"LAB_ID": "19", **os.environ}
+        super().__init__("19")
         self._children: list[pexpect.spawn] = []
-
-    def superpod(self, *arguments: str, timeout: float = 600) -> str:
-        done = subprocess.run(
-            [str(ROOT / "lab/superpod"), *arguments],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        if done.returncode:
-            raise AssertionError(f"superpod {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
-        return done.stdout
 
     def up(self) -> None:
         self.superpod("up", "--dgx", "2")
@@ -78,35 +60,9 @@ class AdminLab:
 
     def grafana_repository(self, directory: Path) -> None:
         """Make one on the shared storage."""
-        tools = ROOT / "lab" / "stand_ins" / "grafana"
-        package = _output(str(tools / "build"), "13.2.3", str(directory))
-        fingerprint = _output(str(tools / "repository"), f"{self.shared}/grafana", package)
         self._grafana = [
-            "grafana_server_version: 13.2.3",
-            "grafana_server_apt_url: file:///cm/shared/grafana",
-            "grafana_server_key_file: /cm/shared/grafana/gpg.key",
-            f"grafana_server_key_fingerprints: [{fingerprint}]",
+            f"{name}: {json.dumps(value)}" for name, value in grafana_repository(self.shared, directory).items()
         ]
-
-    def run(self, script: str, host: str = HEAD, status: int = 0, timeout: float = 600) -> str:
-        """What a bash script on a host says; it must end with that status."""
-        words = ["bash", "-c", f"({script}) 2>&1; echo STATUS $?"]
-        said, _, ended = self.superpod("exec", host, *words, timeout=timeout).rpartition("STATUS ")
-        assert int(ended) == status, f"{script}: {ended}\n{said}"
-        return said
-
-    def put(self, content: str, path: str, host: str = HEAD) -> None:
-        """Write a file on a host."""
-        subprocess.run(
-            [str(ROOT / "lab/superpod"), "exec", host, "sh", "-c", f"cat > {path}"],
-            env=self._environment,
-            input=content,
-            text=True,
-            check=True,
-        )
-
-    def read(self, path: str, host: str = HEAD) -> str:
-        return self.superpod("exec", host, "cat", path)
 
     def terminal(self, command: str) -> Terminal:
         """A command on the head node, in a terminal, as somebody sits there."""
@@ -118,10 +74,6 @@ class AdminLab:
         """End what a failed test has left at a terminal."""
         while self._children:
             self._children.pop().close(force=True)
-
-
-def _output(*argv: str) -> str:
-    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
 
 
 class Terminal:
@@ -173,9 +125,3 @@ class Terminal:
         self._child.close()
         status: int = self._child.exitstatus
         return status
-
-
-def recap(said: str) -> dict[str, tuple[int, int]]:
-    """Changed and failed tasks by host."""
-    rows = re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=\d+\s+failed=(\d+)", said, re.MULTILINE)
-    return {host: (int(changed), int(failed)) for host, changed, failed in rows}

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from admin_lab import HEAD, SETUP, AdminLab, recap
+from admin_lab import SETUP, AdminLab
+from superpod_site import HEAD, recap
 
 CONFIGS = Path(__file__).parent / "configs"
 COMMAND = "ansible-playbook site.yml -i bcm_inventory.yml"

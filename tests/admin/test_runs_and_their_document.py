@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import re
 
-from admin_lab import SETUP, AdminLab, recap
+from admin_lab import SETUP, AdminLab
+from superpod_site import recap
 
 COMMAND = "ansible-playbook site.yml -i bcm_inventory.yml"
 PASSWORD = "correct-horse-battery-staple"
