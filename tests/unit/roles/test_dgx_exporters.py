@@ -60,24 +60,6 @@ def test_a_version_is_the_playbooks_unless_the_site_says_otherwise() -> None:
     assert evaluate(all_of_them, superpod_artifact_pins=pins).split() == list(other.values())
 
 
-def test_each_firewall_lets_in_the_sources_and_nobody_else() -> None:
-    rules = "_dgx_exporters_firewall_wanted.ufw + _dgx_exporters_firewall_wanted.firewalld"
-    sources = '["10.0.0.41", "fd00::41"]'
-    allow = " to any port 9100,9306,9400 proto tcp comment 'superpod.monitoring exporters'"
-    service = 'service name="superpod-exporters" accept'
-    found = evaluate(
-        f"({rules}) | join(' // ')", dgx_exporters_firewall_sources=sources, dgx_exporters_gpu='"dcgm_exporter"'
-    )
-    assert found.split(" // ") == [
-        f"allow from 10.0.0.41{allow}",
-        f"allow from fd00::41{allow}",
-        f'rule family="ipv4" source address="10.0.0.41" {service}',
-        f'rule family="ipv6" source address="fd00::41" {service}',
-    ]
-    gone = evaluate(f"({rules}) | length", dgx_exporters_firewall_sources=sources, dgx_exporters_state='"absent"')
-    assert gone == "0"
-
-
 def test_the_counters_have_every_field_that_rules_and_dashboards_use() -> None:
     used = set()
     for file in USERS_OF_FIELDS:
