@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A SuperPOD that runs Slurm jobs, before and after monitoring was deployed to it.
+
+Hosts: bcm-head-01, bcm-head-02, slurm-ctl-01, login-01, mon-01, dgx-01, dgx-02. Tests get it from the fixture `lab` with
+everything deployed and all targets up. It is one lab for all tests here: a test leaves it as it found it, or comes last
+(conftest.py says in which order the files run). What one has::
+
+    lab.run("systemctl is-active bcm-role-monitor", "dgx-01")   # a bash script on a host; asserts its exit status
+    lab.playbook("verify", "--limit dgx-01", status=2)          # superpod.monitoring.verify, in /root/superpod on the head node
+    lab.deploy()                                                # the literal command of the README once more
+    lab.cmsh("device; list")
+    lab.targets()                                               # Prometheus': {"dgx-01:9100": "up", ...}
+    lab.put(text, path, host); lab.read(path, host)
+    lab.before                                                  # Snapshots of everything from before the deployment
+    lab.snapshots()                                             # and as it is now
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from snapshot import NOT_LOOKED_AT, Entry, Files, Snapshot, accounts
+from superpod_site import COMMAND, HEAD, SuperpodSite, grafana_repository
+
+NODES = ("dgx-01", "dgx-02")
+CONTROLLER, LOGIN, MONITORING = "slurm-ctl-01", "login-01", "mon-01"
+EXPORTERS = {"node_exporter": 9100, "cgroup_exporter": 9306, "gpu_exporter": 9445}
+TARGETS = {f"{node}:{port}" for node in NODES for port in EXPORTERS.values()}
+SITE = "/root/superpod"
+COLLECTION = "/usr/share/ansible/collections/ansible_collections/superpod/monitoring"
+VARIABLES = f"{SITE}/group_vars/all.yml"
+LOOK = """
+systemctl list-unit-files --no-legend --no-pager --state=enabled,masked,enabled-runtime | awk '{print $1, $2}'
+systemctl list-units --all --no-legend --no-pager --plain --type=service,socket,timer,path |
+    awk '$3 == "active" || $3 == "failed" {print $1, $3}'
+echo ----
+dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n'
+"""
+
+
+@dataclass(frozen=True)
+class Everything:
+    """All hosts, the shared storage, BCM's state (profiles, certificates, Slurm's settings, roles), and Slurm's files."""
+
+    hosts: dict[str, Snapshot]
+    shared: dict[str, Entry]
+    bcm: dict[str, Any]
+
+
+class UpkeepLab(SuperpodSite):
+    """The lab of LAB_ID."""
+
+    def __init__(self) -> None:
+        super().__init__("23")
+        self._files = Files()
+        self.before: Everything
+
+    def up(self, directory: Path) -> None:
+        """Boot it and make it the site that will be monitored; `directory` is for what is built on the way."""
+        self.superpod("up", "--dgx", str(len(NODES)))
+        info = json.loads(self.superpod("info"))
+        self.shared = Path(info["shared_dir"])
+        self._bcm = Path(info["bcm"]["state_file"])
+        self._addresses = {name: host["address"] for name, host in info["hosts"].items()}
+        self._roots = {
+            name: Path("/proc", self.superpod("labhost", "pid", name).strip(), "root") for name in self._addresses
+        }
+        variables = yaml.safe_load(self.read(VARIABLES))
+        variables.update(grafana_repository(str(self.shared), directory))
+        variables.update(
+            {
+                "superpod_gpu_exporter": "nvidia_gpu_prometheus_exporter",
+                "grafana_server_state": "present",
+                "slurm_controller_state": "present",
+                "login_node_state": "present",
+                "jobstats_source": "directory",
+                "jobstats_directory": f"{COLLECTION}/lab/stand_ins/jobstats",
+            }
+        )
+        self.put(yaml.safe_dump(variables, width=1000), VARIABLES)
+        inventory = yaml.safe_load(self.read(f"{SITE}/bcm_inventory.yml"))
+        inventory["system_groups"]["grafana_servers"] = {"categories": ["monitoring"]}
+        self.put(yaml.safe_dump(inventory), f"{SITE}/bcm_inventory.yml")
+        self.cmsh(f"configurationoverlay; use slurm-client; set nodes {' '.join(NODES)}; commit")
+        self.run(f"cd {SITE} && ansible-playbook slurm.yml -i bcm_inventory.yml", timeout=900)
+        self.job()
+
+    def deploy(self) -> str:
+        """What the README says; returns what it said."""
+        return self.run(f"cd {SITE} && {COMMAND}", timeout=900)
+
+    def playbook(self, name: str, arguments: str = "", status: int = 0) -> str:
+        """A playbook of the collection in the site directory, without a terminal; returns what it said."""
+        command = f"ansible-playbook superpod.monitoring.{name} -i bcm_inventory.yml {arguments} </dev/null"
+        return self.run(f"cd {SITE} && {command}", status=status, timeout=900)
+
+    def cmsh(self, commands: str) -> str:
+        return self.superpod("cmsh", commands)
+
+    def job(self, command: str = "hostname", options: str = "-N2 --gres=gpu:1") -> str:
+        """Run a job to its end; what it says, each line behind the number of its task."""
+        return self.run(f"su - alice -c 'srun -l -t 5 --mem=64 {options} {command}'", LOGIN, timeout=120)
+
+    def ask_prometheus(self, path: str) -> Any:
+        """`data` of an answer of Prometheus' API, for example of ``/api/v1/query?query=up``."""
+        with urllib.request.urlopen(f"http://{self._addresses[MONITORING]}:9090{path}", timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def targets(self) -> dict[str, str]:
+        """Address and health of what Prometheus finds in the target files."""
+        found = self.ask_prometheus("/api/v1/targets?state=active")["activeTargets"]
+        return {one["labels"]["instance"]: one["health"] for one in found if one["scrapePool"] == "superpod"}
+
+    def wait_for_targets(self, wanted: set[str], seconds: float = 90) -> None:
+        """Until Prometheus scrapes these, with success, and nothing else."""
+        give_up = time.monotonic() + seconds
+        while (found := self.targets()) != dict.fromkeys(wanted, "up"):
+            assert time.monotonic() < give_up, f"not within {seconds} s: {sorted(wanted)}; there is {found}"
+            time.sleep(1)
+
+    def snapshots(self) -> Everything:
+        """Everything as it is now."""
+        hosts = {name: self._snapshot(name, root) for name, root in self._roots.items()}
+        return Everything(hosts, self._files.below(self.shared, shown_as="/cm/shared"), self._state())
+
+    def _snapshot(self, host: str, root: Path) -> Snapshot:
+        units, packages = self.run(LOOK, host).split("----\n")
+        rows = (line.split(maxsplit=1) for line in packages.splitlines())
+        return Snapshot(
+            files=self._files.below(root, NOT_LOOKED_AT),
+            accounts=accounts(root),
+            units=set(units.splitlines()),
+            packages={name: version.strip() for name, version in rows},
+        )
+
+    def _state(self) -> dict[str, Any]:
+        state: dict[str, Any] = yaml.safe_load(self._bcm.read_text())
+        return state
