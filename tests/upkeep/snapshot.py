@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a lab host is like, for the comparison of before and after: files, accounts, units, packages.
 
-Files are read from outside, through the host's own root directory: hosts share an image, so a file that all of them have
-is hashed once.
+Files are read from outside, through the host's own root directory: hosts share an image, so a file that all of them
+have is hashed once.
 """
 
 from __future__ import annotations
@@ -115,8 +115,7 @@ class Files:
             return Entry("other", mode, owner, 0, "")
         key = (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
         if key not in self._hashes:
-            with open(path, "rb") as file:
-                self._hashes[key] = hashlib.file_digest(file, "sha256").hexdigest()
+            self._hashes[key] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         return Entry("file", mode, owner, about.st_size, self._hashes[key])
 
 

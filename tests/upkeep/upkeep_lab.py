@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A SuperPOD that runs Slurm jobs, before and after monitoring was deployed to it.
 
-Hosts: bcm-head-01, bcm-head-02, slurm-ctl-01, login-01, mon-01, dgx-01, dgx-02. Tests get it from the fixture `lab` with
-everything deployed and all targets up. It is one lab for all tests here: a test leaves it as it found it, or comes last
-(conftest.py says in which order the files run). What one has::
+Hosts: bcm-head-01, bcm-head-02, slurm-ctl-01, login-01, mon-01, dgx-01, dgx-02. Tests get it from the fixture `lab`
+with everything deployed and all targets up. It is one lab for all tests here: a test leaves it as it found it, or
+comes last (conftest.py says in which order the files run). What one has::
 
     lab.run("systemctl is-active bcm-role-monitor", "dgx-01")   # a bash script on a host; asserts its exit status
-    lab.playbook("verify", "--limit dgx-01", status=2)          # superpod.monitoring.verify, in /root/superpod on the head node
+    lab.playbook("verify", "--limit dgx-01", status=2)          # superpod.monitoring.verify, in the site directory
     lab.deploy()                                                # the literal command of the README once more
     lab.cmsh("device; list")
     lab.targets()                                               # Prometheus': {"dgx-01:9100": "up", ...}
@@ -26,7 +26,7 @@ from typing import Any
 
 import yaml
 from snapshot import NOT_LOOKED_AT, Entry, Files, Snapshot, accounts
-from superpod_site import COMMAND, HEAD, SuperpodSite, grafana_repository
+from superpod_site import COMMAND, SuperpodSite, grafana_repository
 
 NODES = ("dgx-01", "dgx-02")
 CONTROLLER, LOGIN, MONITORING = "slurm-ctl-01", "login-01", "mon-01"
@@ -46,7 +46,7 @@ dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n'
 
 @dataclass(frozen=True)
 class Everything:
-    """All hosts, the shared storage, BCM's state (profiles, certificates, Slurm's settings, roles), and Slurm's files."""
+    """All hosts, the shared storage, BCM's state (profiles, certificates, Slurm's settings, roles)."""
 
     hosts: dict[str, Snapshot]
     shared: dict[str, Entry]
