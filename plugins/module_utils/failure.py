@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 
@@ -25,7 +26,22 @@ class Failure(Exception):
         self.details = details
 
 
-def fail(module: Failing, failure: Failure) -> t.NoReturn:
+@contextlib.contextmanager
+def failing(module: Failing, path: str | None = None) -> t.Iterator[None]:
+    """End the module where the body raises Failure, or OSError: code `io`, with `path` and `errno` as details.
+
+    *path* is what it is about, if an OSError may name a temporary file, or none.
+    """
+    try:
+        yield
+    except Failure as failure:
+        _fail(module, failure)
+    except OSError as error:
+        name = path or error.filename or "a file"
+        _fail(module, Failure(f"{name}: {error.strerror or error}", "io", path=name, errno=error.errno))
+
+
+def _fail(module: Failing, failure: Failure) -> t.NoReturn:
     """End the module; the result carries `msg` and `failure: {message, code, details}`."""
     module.fail_json(
         msg=failure.message,

@@ -175,7 +175,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.superpod.monitoring.plugins.module_utils import artifact_manifest
 from ansible_collections.superpod.monitoring.plugins.module_utils.artifact_manifest import Artifact, ManifestError
 from ansible_collections.superpod.monitoring.plugins.module_utils.artifact_store import Found, Store
-from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
 
 ARGUMENTS: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
@@ -309,10 +309,8 @@ def run(params: dict[str, t.Any], check_mode: bool, machine: str) -> dict[str, t
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, required_if=REQUIRED_IF, supports_check_mode=True)
-    try:
+    with failing(module):
         result = run(module.params, module.check_mode, os.uname().machine)
-    except Failure as failure:
-        fail(module, failure)
     module.exit_json(name=module.params["name"], **result)
 
 

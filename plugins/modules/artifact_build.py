@@ -137,7 +137,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.superpod.monitoring.plugins.module_utils import artifact_directory, artifact_manifest
 from ansible_collections.superpod.monitoring.plugins.module_utils.artifact_manifest import Artifact
-from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
 
 LICENCES = ("LICENSE", "NOTICE")
 ARGUMENTS: dict[str, t.Any] = {
@@ -312,15 +312,12 @@ def main() -> None:
         result: tuple[int, str, str] = module.run_command(command, cwd=cwd, environ_update=changes)
         return result
 
-    try:
+    with failing(module):
         command = module.get_bin_path(module.params["go"], opt_dirs=["/usr/local/go/bin"])
-        result = run(module.params, module.check_mode, Go(command, environment, runner))
-    except artifact_manifest.ManifestError as error:
-        fail(module, Failure(str(error), "bad_name"))
-    except Failure as failure:
-        fail(module, failure)
-    except OSError as error:
-        fail(module, Failure(f"{error.filename}: {error.strerror}", "io", path=error.filename, errno=error.errno))
+        try:
+            result = run(module.params, module.check_mode, Go(command, environment, runner))
+        except artifact_manifest.ManifestError as error:
+            raise Failure(str(error), "bad_name") from None
     module.exit_json(**result)
 
 

@@ -75,7 +75,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.superpod.monitoring.plugins.module_utils import artifact_directory
-from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import failing
 
 
 def main() -> None:
@@ -88,12 +88,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     dest = os.path.abspath(module.params["dest"])
-    try:
+    with failing(module):
         changed, sha256, artifacts = artifact_directory.bundle(module.params["artifacts_dir"], dest, module.check_mode)
-    except Failure as failure:
-        fail(module, failure)
-    except OSError as error:
-        fail(module, Failure(f"{error.filename}: {error.strerror}", "io", path=error.filename, errno=error.errno))
     module.exit_json(
         changed=changed, dest=dest, sha256=sha256, artifacts=sorted(" ".join(artifact.key) for artifact in artifacts)
     )

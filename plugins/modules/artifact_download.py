@@ -128,7 +128,7 @@ from ansible.module_utils.urls import open_url
 from ansible_collections.superpod.monitoring.plugins.module_utils import artifact_directory, artifact_manifest
 from ansible_collections.superpod.monitoring.plugins.module_utils.artifact_archive import sha256_of
 from ansible_collections.superpod.monitoring.plugins.module_utils.artifact_manifest import Artifact
-from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
 
 ARGUMENTS: dict[str, t.Any] = {
     "artifacts_dir": {"type": "path", "required": True},
@@ -225,12 +225,8 @@ def run(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
+    with failing(module):
         result = run(module.params, module.check_mode)
-    except Failure as failure:
-        fail(module, failure)
-    except OSError as error:
-        fail(module, Failure(f"{error.filename}: {error.strerror}", "io", path=error.filename, errno=error.errno))
     module.exit_json(**result)
 
 

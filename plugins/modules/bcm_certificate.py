@@ -242,7 +242,7 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_profile i
     read_profile,
     write_profile,
 )
-from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
 from ansible_collections.superpod.monitoring.plugins.module_utils.openssl import (
     Certificate,
     OpensslError,
@@ -497,16 +497,13 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = run(module, time.time())
-    except Failure as failure:
-        fail(module, failure)
-    except CmshError as error:
-        fail(module, Failure(str(error), "no_cmsh" if error.code == "not_found" else error.code))
-    except OpensslError as error:
-        fail(module, Failure(str(error), "openssl"))
-    except OSError as error:
-        fail(module, Failure(f"{error.filename or 'a file'}: {error.strerror}", "io", errno=error.errno))
+    with failing(module):
+        try:
+            result = run(module, time.time())
+        except CmshError as error:
+            raise Failure(str(error), "no_cmsh" if error.code == "not_found" else error.code) from None
+        except OpensslError as error:
+            raise Failure(str(error), "openssl") from None
     module.exit_json(**result)
 
 

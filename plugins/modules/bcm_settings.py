@@ -202,7 +202,7 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_settings_
     with_block,
     without_inheritance,
 )
-from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
 
 
 class Request(t.NamedTuple):
@@ -360,12 +360,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = run(module)
-    except Failure as failure:
-        fail(module, failure)
-    except CmshError as error:
-        fail(module, Failure(str(error), "no_cmsh" if error.code == "not_found" else error.code))
+    with failing(module):
+        try:
+            result = run(module)
+        except CmshError as error:
+            raise Failure(str(error), "no_cmsh" if error.code == "not_found" else error.code) from None
     found = frozen(result["path"], module.params["cmd_conf"])
     for directive in found:
         module.warn(

@@ -104,22 +104,17 @@ failure:
 """
 
 import os
-import stat
 import typing as t
 from collections.abc import Iterable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.superpod.monitoring.plugins.module_utils import atomic_file
-from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
-from ansible_collections.superpod.monitoring.plugins.module_utils.target_document import (
-    OwnDocument,
-    TargetDocumentError,
-    decode,
-    recognise,
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
+from ansible_collections.superpod.monitoring.plugins.module_utils.target_directory import (
+    owner_of,
+    read_directory,
+    short,
 )
-
-MAX_BYTES = 1 << 20
-"""A node's file has a few hundred bytes; what is larger than this was not written by the collection."""
 
 
 class Plan(t.NamedTuple):
@@ -136,11 +131,6 @@ class Plan(t.NamedTuple):
         return 100.0 * len(self.stale) / total if total else 0.0
 
 
-def short(host: str) -> str:
-    """Return a host's name without case and domain."""
-    return host.strip().partition(".")[0].lower()
-
-
 def plan(files: Iterable[tuple[str, bytes | None]], hosts: Iterable[str], cluster: str | None) -> Plan:
     """Decide over (file name, its bytes or None if it is no readable regular file of a sensible size)."""
     existing = {short(host) for host in hosts}
@@ -152,38 +142,6 @@ def plan(files: Iterable[tuple[str, bytes | None]], hosts: Iterable[str], cluste
         elif cluster is None or owner.cluster == cluster:
             (result.kept if short(owner.host) in existing else result.stale).append(name)
     return result
-
-
-def owner_of(name: str, content: bytes | None) -> OwnDocument | None:
-    """Return what the file says if the collection wrote it for the host in its name, else None."""
-    if content is None:
-        return None
-    try:
-        owner = recognise(decode(content))
-    except TargetDocumentError:
-        return None
-    # <host>.json, or <host>_<instance>.json where several role monitors run on a node
-    stem = name[: -len(".json")].partition("_")[0]
-    return owner if owner is not None and owner.host == stem else None
-
-
-def read_directory(directory: str) -> list[tuple[str, bytes | None]]:
-    """Return the directory's `*.json`, without dot-files, as (name, bytes or None); raises OSError."""
-    return [
-        (name, read_regular(os.path.join(directory, name)))
-        for name in sorted(os.listdir(directory))
-        if name.endswith(".json") and not name.startswith(".")
-    ]
-
-
-def read_regular(path: str) -> bytes | None:
-    """Return a regular file's bytes; None for a link, a directory, a file that is too large or has just gone."""
-    try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
-            status = os.fstat(file.fileno())
-            return file.read() if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES else None
-    except OSError:
-        return None
 
 
 def decide(directory: str, hosts: list[str], cluster: str | None, limit: int) -> Plan:
@@ -218,16 +176,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     directory = os.path.abspath(module.params["directory"])
-    try:
+    with failing(module, directory):
         decided = decide(directory, module.params["hosts"], module.params["cluster"], module.params["limit_percent"])
         if decided.stale and not module.check_mode:
             for name in decided.stale:
                 atomic_file.remove(os.path.join(directory, name))
             atomic_file.sync_directory(directory)
-    except Failure as failure:
-        fail(module, failure)
-    except OSError as error:
-        fail(module, Failure(f"{directory}: {error.strerror}", "io", path=directory, errno=error.errno))
     before = sorted(decided.stale + decided.kept)
     module.exit_json(
         changed=bool(decided.stale),

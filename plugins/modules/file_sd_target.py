@@ -116,7 +116,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.superpod.monitoring.plugins.module_utils import atomic_file
-from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
 from ansible_collections.superpod.monitoring.plugins.module_utils.target_document import (
     Document,
     TargetDocumentError,
@@ -222,14 +222,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     path = os.path.abspath(module.params["path"])
-    try:
+    with failing(module, path):
         listed = document(module.params["groups"]) if module.params["state"] == "present" else []
         wanted = encode(listed) if listed else None
         changed, previous, before = ensure(path, wanted, module.check_mode)
-    except Failure as failure:
-        fail(module, failure)
-    except OSError as error:
-        fail(module, Failure(f"{path}: {error.strerror}", "io", path=path, errno=error.errno))
     module.exit_json(
         changed=changed,
         path=path,

@@ -103,7 +103,7 @@ from urllib.error import HTTPError
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
-from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
 from ansible_collections.superpod.monitoring.plugins.module_utils.grafana_api import (
     Change,
     Json,
@@ -212,17 +212,16 @@ def main() -> None:
     )
     secrets = ((module.params["datasource"] or {}).get("secureJsonData") or {}).values()
     module.no_log_values.update(str(value) for value in secrets if value)
-    try:
+    with failing(module):
         api = Api(module.params)
         wanted = wanted_of(module.params)
-        changes = to_have(api, wanted) if module.params["state"] == "present" else to_remove(api, wanted)
+        try:
+            changes = to_have(api, wanted) if module.params["state"] == "present" else to_remove(api, wanted)
+        except ProvisionedError as error:
+            raise Failure(str(error), "provisioned") from None
         if not module.check_mode:
             for change in changes:
                 api(change.method, change.path, change.body)
-    except ProvisionedError as error:
-        fail(module, Failure(str(error), "provisioned"))
-    except Failure as failure:
-        fail(module, failure)
     module.exit_json(
         changed=bool(changes),
         changes=[change.what for change in changes],

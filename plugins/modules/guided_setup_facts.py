@@ -107,7 +107,7 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_snapshot i
 from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_tls import BcmConfigError
 from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import Cmsh, CmshError
 from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_settings import names_in_list
-from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
 from ansible_collections.superpod.monitoring.plugins.module_utils.setup_findings import from_json, worth_a_look
 
 DEFAULT_PAIRS = ((".cm/admin.pem", ".cm/admin.key"), (".cm/cert.pem", ".cm/cert.key"))  # below root's home directory
@@ -182,10 +182,8 @@ def main() -> None:
         required_together=[("certificate", "private_key")],
         supports_check_mode=True,
     )
-    try:
+    with failing(module):
         snapshot, notes = ask(module.params)
-    except Failure as failure:
-        fail(module, failure)
     hosts = [
         {
             "name": device.hostname,

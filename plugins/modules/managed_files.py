@@ -112,16 +112,20 @@ import pwd
 import re
 import shlex
 import shutil
-import stat
 import tempfile
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.superpod.monitoring.plugins.module_utils.atomic_file import write_if_changed
-from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
+from ansible_collections.superpod.monitoring.plugins.module_utils.file_state import (
+    DEFAULT_MODE,
+    describe,
+    describe_wanted,
+    mode_of,
+)
 
 File = dict[str, Any]
-DEFAULT_MODE = {"file": "0644", "directory": "0755"}
 
 
 def check(files: list[File]) -> None:
@@ -137,57 +141,6 @@ def check(files: list[File]) -> None:
             raise Failure(f"{path}: mode '{wanted['mode']}' must be an octal string such as \"0644\".", "bad_entry")
         if wanted["validate"] and "%s" not in wanted["validate"]:
             raise Failure(f"{path}: validate must contain %s, which stands for the file to check.", "bad_entry")
-
-
-def mode_of(wanted: File) -> int:
-    """The permission bits asked for."""
-    return int(wanted["mode"] or DEFAULT_MODE[wanted["state"]], 8)
-
-
-def describe(path: str) -> dict[str, Any]:
-    """What lies at *path*: state, and content, target, mode, owner, group as far as it has them."""
-    try:
-        status = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return {"state": "absent"}
-    if stat.S_ISLNK(status.st_mode):
-        return {"state": "link", "target": os.readlink(path)}
-    found = {"mode": f"{stat.S_IMODE(status.st_mode):04o}", "owner": owner_name(status), "group": group_name(status)}
-    if stat.S_ISDIR(status.st_mode):
-        return {"state": "directory", **found}
-    if not stat.S_ISREG(status.st_mode):
-        return {"state": "special", **found}
-    with open(path, "rb") as stream:
-        return {"state": "file", **found, "content": stream.read()}
-
-
-def owner_name(status: os.stat_result) -> str:
-    """The owner's name, or the number of one that has no name."""
-    try:
-        return pwd.getpwuid(status.st_uid).pw_name
-    except KeyError:
-        return str(status.st_uid)
-
-
-def group_name(status: os.stat_result) -> str:
-    """The group's name, or the number of one that has no name."""
-    try:
-        return grp.getgrgid(status.st_gid).gr_name
-    except KeyError:
-        return str(status.st_gid)
-
-
-def describe_wanted(wanted: File) -> dict[str, Any]:
-    """The same description as describe() gives, of what is asked for."""
-    state = wanted["state"]
-    if state == "absent":
-        return {"state": state}
-    if state == "link":
-        return {"state": state, "target": wanted["target"]}
-    described = {"state": state, "mode": f"{mode_of(wanted):04o}", "owner": wanted["owner"], "group": wanted["group"]}
-    if state == "file":
-        described["content"] = wanted["content"].encode()
-    return described
 
 
 def refuse_conflict(path: str, before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -360,12 +313,8 @@ def main() -> None:
     ]
     module.no_log_values.clear()
     module.no_log_values.update(contents)
-    try:
+    with failing(module):
         result = run(module)
-    except Failure as failure:
-        fail(module, failure)
-    except OSError as error:
-        fail(module, Failure(f"Cannot change {error.filename or 'a file'}: {error.strerror or error}.", "io_error"))
     module.exit_json(**result)
 
 

@@ -66,7 +66,7 @@ import dataclasses
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
 from ansible_collections.superpod.monitoring.plugins.module_utils.tcp_listeners import Listener, listeners
 
 
@@ -110,10 +110,8 @@ def main() -> None:
     )
     ports = module.params["ports"]
     there = listeners({each["port"] for each in ports})
-    try:
+    with failing(module):
         refuse(ports, there)
-    except Failure as failure:
-        fail(module, failure)
     module.exit_json(changed=False, listeners=[dataclasses.asdict(listener) for listener in there])
 
 

@@ -113,7 +113,7 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, fail
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
 from ansible_collections.superpod.monitoring.plugins.module_utils.slurm_conf import (
     Result,
     includes,
@@ -233,12 +233,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
+    with failing(module):
         result = run(module)
-    except Failure as failure:
-        fail(module, failure)
-    except OSError as error:
-        fail(module, Failure(f"Cannot change {error.filename or 'a file'}: {error.strerror or error}", "io_error"))
     module.exit_json(**result)
 
 
