@@ -39,7 +39,8 @@ options:
           - V(file) is a regular file with exactly the O(files[].content).
           - V(directory) is a directory.
           - V(link) is a symbolic link to O(files[].target).
-          - V(absent) is nothing at all; a directory goes with everything in it.
+          - V(absent) is nothing at all; a directory goes with everything in it unless O(files[].only_empty) is set.
+            What was in a file that goes is not shown, since it may have been a secret.
         type: str
         choices: [file, directory, link, absent]
         default: file
@@ -69,6 +70,13 @@ options:
         description:
           - Make the directories above O(files[].path) that are missing, with mode V(0755).
           - Those that are there, perhaps somebody else's, stay as they are.
+        type: bool
+        default: false
+      only_empty:
+        description:
+          - Together with O(files[].state=absent), leaves a directory in which something else is. What entries before
+            this one remove does not count, in check mode neither.
+          - Anything but a directory stays.
         type: bool
         default: false
       show_content:
@@ -106,6 +114,7 @@ changed_paths:
   sample: [/etc/prometheus/prometheus.yml]
 """
 
+import contextlib
 import grp
 import os
 import pwd
@@ -164,6 +173,9 @@ def diff_of(wanted: File, before: dict[str, Any], after: dict[str, Any]) -> list
     """Ansible's diff entries for one path: the content, then everything else."""
     path = wanted["path"]
     entries = []
+    if after["state"] == "absent":
+        there = {"before": f"{before['state']}\n", "after": "absent\n"}
+        return [{"before_header": path, "after_header": path, **there}]
     contents = before.get("content"), after.get("content")
     if contents[0] != contents[1]:
         shown = [text(content) for content in contents] if wanted["show_content"] else ["", "(new content)\n"]
@@ -228,7 +240,10 @@ def apply(wanted: File, before: dict[str, Any], owner: tuple[int, int]) -> None:
     if wanted["parents"] and state != "absent":
         make_directories(os.path.dirname(path))
     if state == "absent":
-        if before["state"] == "directory":
+        if wanted["only_empty"]:
+            with contextlib.suppress(OSError):  # another host was faster, or has put something there
+                os.rmdir(path)
+        elif before["state"] == "directory":
             shutil.rmtree(path)
         elif os.path.lexists(path):  # it may have gone with a directory before it
             os.unlink(path)
@@ -248,6 +263,14 @@ def apply(wanted: File, before: dict[str, Any], owner: tuple[int, int]) -> None:
             os.chmod(path, mode_of(wanted))
 
 
+def stays(wanted: File, before: dict[str, Any], gone: set[str]) -> bool:
+    """Whether the entry is only to remove an empty directory, and there is none once the paths in `gone` are gone."""
+    if wanted["state"] != "absent" or not wanted["only_empty"]:
+        return False
+    path = wanted["path"]
+    return before["state"] != "directory" or any(os.path.join(path, name) not in gone for name in os.listdir(path))
+
+
 def make_directories(path: str) -> None:
     """Make what is missing of a directory and those above it, open to everyone whatever root's umask is."""
     if not os.path.isdir(path):
@@ -261,13 +284,16 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     files: list[File] = module.params["files"]
     check(files)
     changes = []
+    gone: set[str] = set()
     for wanted in files:
         before, after = describe(wanted["path"]), describe_wanted(wanted)
-        if before != after:
+        if before != after and not stays(wanted, before, gone):
             refuse_conflict(wanted["path"], before, after)
             if wanted["validate"] and before.get("content") != after.get("content"):
                 validate(module, wanted)
             changes.append((wanted, before, after))
+            if after["state"] == "absent":
+                gone.add(wanted["path"])
     if not module.check_mode:
         owners = [
             (0, 0) if after["state"] in ("absent", "link") else ids_of(wanted) for wanted, _before, after in changes
@@ -302,6 +328,7 @@ def main() -> None:
                     "group": {"type": "str", "default": "root"},
                     "validate": {"type": "str"},
                     "parents": {"type": "bool", "default": False},
+                    "only_empty": {"type": "bool", "default": False},
                     "show_content": {"type": "bool", "default": True},
                 },
             }

@@ -23,6 +23,7 @@ SPEC_DEFAULTS: dict[str, t.Any] = {
     "mode": None,
     "validate": None,
     "parents": False,
+    "only_empty": False,
     "show_content": True,
 }
 
@@ -209,6 +210,36 @@ def test_what_has_gone_with_its_directory_is_gone(tmp_path: Path) -> None:
     assert not run(files)["changed"]
 
 
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_directory_goes_only_if_nothing_is_left_in_it(tmp_path: Path, check_mode: bool) -> None:
+    for name in ("shared/ours", "shared/mine"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").write_text("")
+    (tmp_path / "shared/mine/other").write_text("")
+    (tmp_path / "shared/link").symlink_to("ours")
+    files = [
+        {"path": tmp_path / "shared/ours/file", "state": "absent"},
+        {"path": tmp_path / "shared/ours", "state": "absent", "only_empty": True},
+        {"path": tmp_path / "shared/mine/file", "state": "absent"},
+        {"path": tmp_path / "shared/mine", "state": "absent", "only_empty": True},
+        {"path": tmp_path / "shared/link", "state": "absent", "only_empty": True},
+        {"path": tmp_path / "shared", "state": "absent", "only_empty": True},
+    ]
+    there = tree(tmp_path)
+    result = run(files, check_mode)
+    assert result["changed_paths"] == [str(tmp_path / "shared" / name) for name in ("ours/file", "ours", "mine/file")]
+    left = {"shared", "shared/link", "shared/mine", "shared/mine/other"}
+    assert set(tree(tmp_path)) == (set(there) if check_mode else left)
+    if not check_mode:
+        assert not run(files)["changed"]
+
+
+def test_what_was_in_a_file_that_goes_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("tell-nobody")
+    (diff,) = run([{"path": tmp_path / "key", "state": "absent"}])["diff"]
+    assert (diff["before"], diff["after"], diff["before_header"]) == ("file\n", "absent\n", str(tmp_path / "key"))
+
+
 def test_an_unchanged_content_is_not_checked_again(tmp_path: Path) -> None:
     entry = {"path": tmp_path / "conf", "content": "x", "validate": "check %s"}
     module = Module([entry])
@@ -237,6 +268,7 @@ def test_the_diff_shows_content_and_attributes_apart(tmp_path: Path) -> None:
     assert run([{"path": path, "content": "b\n"}])["diff"][0]["before"] == "(2 bytes that are not text)\n"
 
 
+@pytest.mark.plays
 def test_as_ansible_runs_it(tmp_path: Path) -> None:
     wanted = [{**entry, **ME, "path": str(entry["path"])} for entry in wanted_tree(tmp_path / "host")]
     (tmp_path / "host").mkdir()
