@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The superpod.monitoring developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: verify_report
+short_description: What all hosts' checks say together
+version_added: 0.2.0
+author:
+  - The superpod.monitoring developers (@superpod-monitoring)
+description:
+  - Puts together what M(superpod.monitoring.verify_host) found on each host, as a table and as data.
+options:
+  _input:
+    description: Lists of host, part and the registered result; a result that is not there, or skipped, is left out.
+    type: list
+    elements: list
+    required: true
+  known:
+    description: All hosts of the inventory. A finding about a host is shown with it, whichever host it was seen from.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Show what was found
+  ansible.builtin.debug:
+    msg: "{{ ([['mon-01', 'grafana_server', looked]] | superpod.monitoring.verify_report).table }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The report.
+  type: dict
+  contains:
+    hosts:
+      description: >-
+        For each host C(host), C(passed) and C(failures), which are as
+        RV(superpod.monitoring.verify_host#module:findings), with C(part) and C(seen_from).
+      type: list
+      elements: dict
+    passed:
+      description: How many checks passed.
+      type: int
+    failures:
+      description: How many failed.
+      type: int
+    table:
+      description: The same for people, line by line.
+      type: list
+      elements: str
+    sentence:
+      description: All of it in one sentence.
+      type: str
+"""
+
+import typing as t
+from collections.abc import Iterable
+
+from ansible_collections.superpod.monitoring.plugins.module_utils.verify_report import report
+
+
+def verify_report(looked_at: Iterable[Iterable[t.Any]], known: Iterable[str] = ()) -> dict[str, t.Any]:
+    """The filter."""
+    return report(
+        [(str(host), str(part), dict(result) if result else None) for host, part, result in looked_at],
+        [str(host) for host in known],
+    )
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Name -> filter."""
+        return {"verify_report": verify_report}

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, The superpod.monitoring developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is to be looked at for a set of expectations, and what the facts say to them. Pure.
+
+An expectation is a dictionary of kinds of checks; what each kind takes stands above its functions in
+``verify_*_checks``.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+
+from . import (
+    verify_grafana_checks,
+    verify_host_checks,
+    verify_node_checks,
+    verify_prometheus_checks,
+    verify_slurm_checks,
+)
+from .verify_outcome import Json, Kind, Outcome, Scene
+
+KINDS: dict[str, Kind] = {
+    **verify_host_checks.KINDS,
+    **verify_node_checks.KINDS,
+    **verify_prometheus_checks.KINDS,
+    **verify_slurm_checks.KINDS,
+    **verify_grafana_checks.KINDS,
+}
+REQUEST: Json = {
+    "seconds": 10,
+    "series": [],
+    "user": "",
+    "password": "",
+    "password_file": "",
+    "validate_certs": False,
+}
+LOOKS = ("units", "files", "contents", "ports", "disks", "listings", "certificates", "requests", "commands")
+
+
+class UnknownKindError(ValueError):
+    """An expectation that nobody can judge; one sentence."""
+
+
+def wanted(expected: Mapping[str, t.Any]) -> Json:
+    """What the module is to look at, each thing once."""
+    unknown = sorted(set(expected) - set(KINDS))
+    if unknown:
+        raise UnknownKindError(f"{', '.join(unknown)} is no kind of check; use one of {', '.join(sorted(KINDS))}.")
+    result: Json = {look: [] for look in LOOKS}
+    for kind, expectation in expected.items():
+        for look, things in KINDS[kind].wants(expectation).items():
+            result[look] += [thing for thing in things if thing not in result[look]]
+    result["requests"] = [{**REQUEST, **request} for request in result["requests"]]
+    return result
+
+
+def judge(expected: Mapping[str, t.Any], facts: Json, deploy: str) -> list[Outcome]:
+    """Every check's outcome."""
+    scene = Scene(facts, deploy)
+    return [outcome for kind, expectation in expected.items() for outcome in KINDS[kind].judge(expectation, scene)]
