@@ -14,6 +14,8 @@ from job.job_queries import NoData, summarise
 NODE = "dgx-01"
 HOOKS = "60-prolog-jobstats.sh"
 SUMMARY = "epilogslurmctld-slurm"
+PROGRAM = f"/usr/local/sbin/{SUMMARY}.sh"
+INGEST = "jobstats-ingest-slurm"
 
 
 @contextmanager
@@ -52,6 +54,29 @@ def scrapes(cluster: Cluster) -> bool:
         return cluster.ask("up == 1", now()) != []
     except OSError:
         return False
+
+
+def slurm_calls(cluster: Cluster, program: str) -> None:
+    """Have BCM set EpilogSlurmctld, and wait until Slurm has it."""
+    cluster.superpod("cmsh", f"wlm; use slurm; set epilogslurmctld '{program}'; commit")
+    wanted = ["EpilogSlurmctld", "=", program or "(null)"]
+    until(lambda: wanted in [line.split() for line in cluster.run("scontrol show config").splitlines()], 30)
+
+
+@pytest.fixture(scope="module")
+def unnoticed(cluster: Cluster) -> dict[str, str]:
+    """A job that ended while Slurm called nobody."""
+    slurm_calls(cluster, "")
+    row = run_job(cluster, seconds=8)
+    slurm_calls(cluster, PROGRAM)
+    return row
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_timer(cluster: Cluster, unnoticed: dict[str, str]) -> Iterator[None]:
+    """What the epilog has left out stays so until the last test."""
+    with broken(cluster, CONTROLLER, f"systemctl stop {INGEST}.timer", f"systemctl start {INGEST}.timer"):
+        yield
 
 
 def test_prometheus_away(cluster: Cluster) -> None:
@@ -103,3 +128,19 @@ def test_another_cluster_name_in_the_series(cluster: Cluster) -> None:
         until(lambda: cluster.records()[row["jobid"]]["admincomment"] != "", 60)
         assert cluster.records()[row["jobid"]]["admincomment"] == "JS1:None"
     until(lambda: cluster.ask('up{cluster="other"}', now()) == [], 60)
+
+
+def test_jobs_without_a_summary_get_one_later(cluster: Cluster, unnoticed: dict[str, str]) -> None:
+    """Runs last: the jobs of the tests before are long over, and some have none."""
+    number = unnoticed["jobid"]
+    before = cluster.records()
+    without = [row["jobid"] for row in before.values() if row["admincomment"] == ""]
+    assert number in without
+    since = cluster.now()
+    cluster.run(f"systemctl start {INGEST}.service")
+    says(cluster, CONTROLLER, since, SUMMARY, f"job {number}: summary stored")
+    after = cluster.records()
+    assert after[number]["admincomment"].startswith("JS1:H4s")
+    assert [name for name in without if not after[name]["admincomment"].startswith("JS1:")] == []
+    kept = {name: row["admincomment"] for name, row in before.items() if row["admincomment"]}
+    assert kept == {name: after[name]["admincomment"] for name in kept}

@@ -230,3 +230,164 @@ def test_instances_on_one_host_have_settings_of_their_own(tmp_path: Path) -> Non
     other = Controller(tmp_path, name="epilogslurmctld-other")
     assert len(other.run()) == 2
     assert (tmp_path / "etc/epilogslurmctld-other.conf").exists()
+
+
+class Ingesting(Controller):
+    """With a Slurm that is asked for jobs without a summary: `jobs` are rows of sacct, ages in seconds for times."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.settings |= {"ingest_hours": 24, "ingest_jobs": 1000}
+        self.program("slurm/scontrol", f"echo 'Slurmctld(primary) at {os.uname().nodename.split('.')[0]} is UP'")
+        self.jobs("42|42|100|50|")
+
+    def jobs(self, *rows: str) -> None:
+        """jobidraw, jobid, ages of start and end, admincomment."""
+        lines = []
+        for row in rows:
+            raw, job, start, end, comment = row.split("|")
+            ages = [str(int(time.time()) - int(age)) if age.isdigit() else age for age in (start, end)]
+            lines.append("|".join([raw, job, *ages, comment]))
+        self.write("sacct.out", "\n".join([*lines, ""]))
+        self.program("slurm/sacct", f'[ "$SLURM_TIME_FORMAT" = %s ] && cat {self.root}/sacct.out')
+
+    def ingest(self, status: int = 0, **variables: str) -> list[str]:
+        """Run it as the timer does; the calls of jobstats and of what stores."""
+        self.calls.write_text("", encoding="utf-8")
+        lines = "".join(f"{key}='{value}'\n" for key, value in self.settings.items())
+        self.write(f"etc/{self.name}.conf", lines)
+        ended = subprocess.run(
+            [str(self.script), "--ingest"], env=variables, cwd=self.root, capture_output=True, check=False, timeout=30
+        )
+        assert ended.returncode == status, ended
+        calls = self.calls.read_text(encoding="utf-8").splitlines()
+        return [call for call in calls if not call.startswith(("scontrol ", "sacct "))]
+
+
+@pytest.fixture
+def ingesting(tmp_path: Path) -> Ingesting:
+    return Ingesting(tmp_path)
+
+
+def test_a_late_summary_is_made_and_stored(ingesting: Ingesting) -> None:
+    site = ingesting.program("site/one.sh", "")
+    ingesting.settings |= {"previous": site, "ingest_hours": 7}
+    assert ingesting.ingest() == [
+        "jobstats -f -b 42",
+        f"sacctmgr -i update job where jobid=42 set AdminComment=JS1:{PAYLOAD}",
+    ]
+    assert "--starttime=now-7hours" in ingesting.calls.read_text(encoding="utf-8")
+    assert ingesting.journal.splitlines() == [
+        f"job 42: summary stored ({len(PAYLOAD)} characters)",
+        "1 of 1 jobs without summary have one now",
+    ]
+
+
+def test_only_jobs_that_are_over_and_have_none_get_one(ingesting: Ingesting) -> None:
+    ingesting.jobs(
+        "1|1|100|50|JS1:Short",
+        "2|2|100|50|the site's own comment",
+        "3|3|100|Unknown|",  # runs
+        "4|4|None|50|",  # was cancelled before it ran
+        "5|5|100|1|",  # its epilog may be at work
+        "6.batch|6.batch|100|50|",
+        "a|line of a comment with|100|50|",
+        "7|7|100|50|",
+    )
+    assert [call.split()[-1] for call in ingesting.ingest() if call.startswith("jobstats")] == ["7"]
+
+
+def test_a_job_of_an_array_is_asked_for_as_its_epilog_would(ingesting: Ingesting) -> None:
+    ingesting.jobs("42|42_9|100|50|", "43|42_8|100|50|", "50|50+0|100|50|", "51|50+1|100|50|")
+    asked = sorted(call.split()[-1] for call in ingesting.ingest() if call.startswith("jobstats"))
+    assert asked == ["42_9", "43", "50", "51"]
+
+
+def test_not_more_than_the_most(ingesting: Ingesting) -> None:
+    ingesting.settings["ingest_jobs"] = 3
+    ingesting.jobs(*(f"{number}|{number}|100|50|" for number in range(10, 20)))
+    assert len(ingesting.ingest()) == 6
+
+
+def test_nothing_to_do_is_not_worth_a_word(ingesting: Ingesting) -> None:
+    ingesting.jobs()
+    assert ingesting.ingest() == []
+    assert ingesting.journal == ""
+
+
+def test_it_gives_up_when_nothing_works(ingesting: Ingesting) -> None:
+    ingesting.jobs(*(f"{number}|{number}|100|50|" for number in range(10, 20)))
+    ingesting.program("jobstats/jobstats", "echo 'Prometheus does not answer' >&2; exit 1")
+    assert len(ingesting.ingest(status=1)) == 5
+    assert "given up until the next time, after 5 jobs in a row" in ingesting.journal
+    assert "0 of 10 jobs" in ingesting.journal
+
+
+def test_one_job_without_success_is_not_in_the_way_of_others(ingesting: Ingesting) -> None:
+    ingesting.jobs(*(f"{number}|{number}|100|50|" for number in range(10, 20)))
+    ingesting.program("jobstats/jobstats", f"case $3 in *[02468]) exit 1 ;; esac; echo {PAYLOAD}")
+    stored = sorted(call for call in ingesting.ingest() if call.startswith("sacctmgr"))
+    assert len(stored) == 5
+    assert "5 of 10 jobs" in ingesting.journal
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "Slurmctld(primary) at elsewhere is UP\nSlurmctld(backup) at {here} is UP",
+        "Slurmctld(primary) at {here} is DOWN\nSlurmctld(backup) at elsewhere is UP",
+        "Slurmctld(primary) at {here} is DOWN",
+    ],
+)
+def test_another_controller_is_in_charge(ingesting: Ingesting, says: str) -> None:
+    said = says.format(here=os.uname().nodename.split(".")[0])
+    ingesting.program("slurm/scontrol", f"echo '{said}'")
+    assert ingesting.ingest() == []
+    assert ingesting.journal == ""
+
+
+def test_the_backup_does_it_when_it_is_in_charge(ingesting: Ingesting) -> None:
+    here = os.uname().nodename.split(".")[0]
+    said = f"Slurmctld(primary) at elsewhere is DOWN\nSlurmctld(backup) at {here}.cluster is UP"
+    ingesting.program("slurm/scontrol", f"echo '{said}'")
+    assert len(ingesting.ingest()) == 2
+
+
+def test_accounting_does_not_answer(ingesting: Ingesting) -> None:
+    ingesting.program("slurm/sacct", "echo 'slurmdbd is down' >&2; exit 1")
+    assert ingesting.ingest(status=1) == []
+    assert ingesting.journal == "nothing done: sacct ended with 1: slurmdbd is down"
+
+
+def test_without_settings_there_is_nothing_to_ingest(ingesting: Ingesting) -> None:
+    ingesting.settings = {"cluster": "slurm"}
+    assert ingesting.ingest(status=1) == []
+    assert "is not a complete one" in ingesting.journal
+
+
+DATABASE = """
+class JobstatsDBHandler:
+    def get_external_connection(self):
+        return self
+    cursor = get_external_connection
+    def execute(self, query, arguments):
+        self.rows = [] if arguments != ("slurm", 10) else [(11,), (13,)]
+    def fetchall(self):
+        return self.rows
+"""
+
+
+def test_the_database_says_which_jobs_it_has(ingesting: Ingesting) -> None:
+    ingesting.settings["store"] = "database"
+    ingesting.program("jobstats/store_jobstats.py", "")
+    ingesting.write("jobstats/db_handler.py", DATABASE)
+    ingesting.jobs("10|10|100|50|a comment", "11|11|100|50|", "13|12_1|100|50|", "12|12_2|100|50|JS1:Short")
+    stored = sorted(call for call in ingesting.ingest() if call.startswith("store"))
+    assert [call.split()[2] for call in stored] == ["--jobid=10", "--jobid=12"]
+
+
+def test_the_database_does_not_answer(ingesting: Ingesting) -> None:
+    ingesting.settings["store"] = "database"
+    ingesting.write("jobstats/db_handler.py", "raise RuntimeError('no database')")
+    assert ingesting.ingest(status=1) == []
+    assert "the database of summaries does not answer: RuntimeError: no database" in ingesting.journal
