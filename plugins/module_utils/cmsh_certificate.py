@@ -14,6 +14,7 @@ from .cmsh import Cmsh
 from .failure import Failure
 
 _ATTEMPTS = 3
+_COLUMNS = 6
 _WAIT = 2.0
 """Seconds to wait for the files after a call that did not name them: the request is answered in the background."""
 
@@ -89,6 +90,30 @@ def parse_list(text: str) -> list[Listed]:
     """Read the first two columns of `listcertificates`; lines that are no rows do not count."""
     rows = re.findall(r"^(\d+)\s+(yes|no)\b", text, re.IGNORECASE | re.MULTILINE)
     return [Listed(int(serial), revoked.lower() == "yes") for serial, revoked in rows]
+
+
+def parse_holders(text: str, profile: str) -> dict[str, list[int]]:
+    """Who has a certificate with this profile that is not revoked: common name -> serial numbers.
+
+    Columns are as wide as the dashes below their names, and what is longer is cut off there.
+    """
+    lines = text.splitlines()
+    at = next((number for number, line in enumerate(lines) if re.fullmatch(r"[- ]*-[- ]*", line)), len(lines))
+    spans = [match.span() for match in re.finditer("-+", lines[at])] if at < len(lines) else []
+    found: dict[str, list[int]] = {}
+    for line in lines[at + 1 :]:
+        cells = [line[start:end].strip() for start, end in spans]
+        if len(cells) < _COLUMNS or not cells[0].isdigit() or cells[1].lower() != "no":
+            continue
+        start, end = spans[3]
+        if profile == cells[3] or (len(cells[3]) == end - start and profile.startswith(cells[3])):
+            found.setdefault(line[spans[5][0] :].strip(), []).append(int(cells[0]))
+    return found
+
+
+def holders(cmsh: Cmsh, profile: str) -> dict[str, list[int]]:
+    """The same as BCM has it now; raises CmshError."""
+    return parse_holders(cmsh.run([("cert",), ("listcertificates",)]).stdout, profile)
 
 
 def revoke(cmsh: Cmsh, serial: int) -> None:

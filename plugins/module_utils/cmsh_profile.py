@@ -75,3 +75,11 @@ def _add(cmsh: Cmsh, name: str, wanted: Profile) -> None:
     if made != wanted:
         said = output.words or "it said nothing"
         raise Failure(f"BCM did not make the profile {name} with these tokens: {said}", "refused", bcm=output.words)
+
+
+def remove_profile(cmsh: Cmsh, name: str) -> None:
+    """Remove the profile, then see that BCM has it no more; raises Failure and CmshError."""
+    output = cmsh.run([("profile",), ("remove", name), ("commit",)])
+    if read_profile(cmsh, name) is not None:
+        said = output.words or "it said nothing"
+        raise Failure(f"BCM did not remove the profile {name}: {said}", "refused", bcm=output.words)

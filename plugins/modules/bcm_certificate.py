@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bcm_certificate
-short_description: Make a client certificate of NVIDIA Base Command Manager that may do only what it needs
+short_description: Make a client certificate of NVIDIA Base Command Manager that may do only what it needs, or remove it
 version_added: 0.1.0
 description:
   - Makes a BCM profile with the given tokens and no others, and a client certificate and key with that profile, through
@@ -19,6 +19,8 @@ description:
   - A file that holds anything else than a certificate of this name and profile, such as the administrator's, is never
     replaced. Neither is a profile that comes with BCM or that is for people.
   - The key is never part of the result or of the difference.
+  - With O(state=absent) revokes every certificate of this name and profile, and removes the profile and the two files.
+    A profile with which somebody else has a certificate stays.
 author:
   - The superpod.monitoring developers (@superpod-monitoring)
 extends_documentation_fragment:
@@ -28,6 +30,12 @@ extends_documentation_fragment:
 requirements:
   - openssl
 options:
+  state:
+    description:
+      - Whether there is a certificate. For V(absent) only names and paths count.
+    type: str
+    choices: [present, absent]
+    default: present
   common_name:
     description:
       - The certificate's common name.
@@ -126,6 +134,14 @@ EXAMPLES = r"""
     profile: superpod-devices-ro
     certificate: /root/.cm/role-monitor.pem
     private_key: /root/.cm/role-monitor.key
+
+- name: Nobody needs it any more
+  superpod.monitoring.bcm_certificate:
+    state: absent
+    common_name: role-monitor
+    profile: superpod-devices-ro
+    certificate: /root/.cm/role-monitor.pem
+    private_key: /root/.cm/role-monitor.key
 """
 
 RETURN = r"""
@@ -164,12 +180,12 @@ profile:
       elements: str
       sample: []
     change:
-      description: What was done to it; V(none), V(created) or V(changed).
+      description: What was done to it; V(none), V(created), V(changed) or V(removed).
       type: str
       sample: created
 reasons:
   description:
-    - Why a new certificate was made, or in check mode would be. Empty if the present one stays.
+    - Why a new certificate was made, or in check mode would be. Empty if the present one stays, or goes.
     - V(missing), V(key_missing), V(expires), V(revoked) or V(other_authority).
   returned: success
   type: list
@@ -180,12 +196,12 @@ key_mode_corrected:
   returned: success
   type: bool
 serial:
-  description: The certificate's serial number. None in check mode if a new one would be made.
+  description: The certificate's serial number. None in check mode if a new one would be made, and for O(state=absent).
   returned: success
   type: str
   sample: "23"
 not_after:
-  description: When the certificate expires, in UTC. None in check mode if a new one would be made.
+  description: When the certificate expires, in UTC. None where RV(serial) is.
   returned: success
   type: str
   sample: "2027-11-20T09:43:59Z"
@@ -232,6 +248,7 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import Cm
 from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_certificate import (
     Order,
     create,
+    holders,
     is_revoked,
     revoke,
 )
@@ -240,6 +257,7 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_profile i
     check_ours,
     profile,
     read_profile,
+    remove_profile,
     write_profile,
 )
 from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
@@ -320,29 +338,40 @@ def check(params: Mapping[str, t.Any]) -> Wanted:
     )
 
 
-def look(cmsh: Cmsh, wanted: Wanted) -> Present:
-    """Read what is there; raises Failure if it is not this module's to replace, OpensslError and CmshError."""
-    has_key = os.path.lexists(wanted.private_key)
-    if not os.path.lexists(wanted.certificate):
+def our_certificate(certificate_path: str, key_path: str, common_name: str, profile_name: str) -> Certificate | None:
+    """The certificate that is there, if any; raises Failure if it or the key is not this module's, OpensslError."""
+    has_key = os.path.lexists(key_path)
+    if not os.path.lexists(certificate_path):
         if has_key:
             raise Failure(
-                f"there is a key {wanted.private_key} but no certificate {wanted.certificate}; whose key that is "
+                f"there is a key {key_path} but no certificate {certificate_path}; whose key that is "
                 "cannot be seen, so remove it or give another path",
                 "not_ours",
             )
-        return Present()
-    certificate = read_certificate(wanted.certificate)
-    if (certificate.common_name, certificate.profile) != (wanted.order.common_name, wanted.order.profile):
+        return None
+    certificate = read_certificate(certificate_path)
+    if (certificate.common_name, certificate.profile) != (common_name, profile_name):
         raise Failure(
-            f"{wanted.certificate} is the certificate of {certificate.common_name!r} with the profile "
+            f"{certificate_path} is the certificate of {certificate.common_name!r} with the profile "
             f"{certificate.profile!r}; remove it or give another path",
             "not_ours",
         )
-    if has_key and read_public_key(wanted.private_key) != certificate.public_key:
+    if has_key and read_public_key(key_path) != certificate.public_key:
         raise Failure(
-            f"{wanted.private_key} is not the key of {wanted.certificate}; remove both, or give another path",
+            f"{key_path} is not the key of {certificate_path}; remove both, or give another path",
             "not_ours",
         )
+    return certificate
+
+
+def look(cmsh: Cmsh, wanted: Wanted) -> Present:
+    """Read what is there; raises Failure if it is not this module's to replace, OpensslError and CmshError."""
+    certificate = our_certificate(
+        wanted.certificate, wanted.private_key, wanted.order.common_name, wanted.order.profile
+    )
+    if certificate is None:
+        return Present()
+    has_key = os.path.lexists(wanted.private_key)
     return Present(
         certificate,
         has_key,
@@ -467,6 +496,55 @@ def run(module: AnsibleModule, now: float) -> dict[str, t.Any]:
     }
 
 
+def take_away(module: AnsibleModule) -> dict[str, t.Any]:
+    """See to it that there is no certificate; return the module's result."""
+    params = module.params
+    common_name, name = params["common_name"], params["profile"]
+    paths = [os.path.abspath(params["private_key"]), os.path.abspath(params["certificate"])]
+    check_ours(name, None)
+    cmsh = Cmsh(params["cmsh"], timeout=params["cmsh_timeout"])
+    found = read_profile(cmsh, name)
+    check_ours(name, found)
+    certificate = our_certificate(paths[1], paths[0], common_name, name)
+    having = holders(cmsh, name)
+    going = set(having.pop(common_name, []))
+    if certificate is not None and is_revoked(cmsh, certificate.serial) is False:
+        going.add(certificate.serial)
+    without_profile = found is not None and not having
+    there = [path for path in paths if os.path.lexists(path)]
+    if not module.check_mode:
+        for serial in sorted(going):
+            revoke(cmsh, serial)
+        if without_profile:
+            remove_profile(cmsh, name)
+        for path in there:
+            os.unlink(path)
+    left = None if without_profile else found
+    return {
+        "changed": bool(going or without_profile or there),
+        "common_name": common_name,
+        "certificate": paths[1],
+        "private_key": paths[0],
+        "profile": {
+            "name": name,
+            "tokens": list(left.tokens) if left else [],
+            "services": list(left.services) if left else [],
+            "change": "removed" if without_profile else "none",
+        },
+        "reasons": [],
+        "key_mode_corrected": False,
+        "serial": None,
+        "not_after": None,
+        "revoked": [str(serial) for serial in sorted(going)],
+        "diff": {
+            "before_header": paths[1],
+            "after_header": paths[1],
+            "before": as_text(name, found, certificate, False),
+            "after": as_text(name, left, None, False) + "".join(f"revoked {serial}\n" for serial in sorted(going)),
+        },
+    }
+
+
 def main() -> None:
     """Run the module."""
     subject = {
@@ -479,6 +557,7 @@ def main() -> None:
     etc = "/cm/local/apps/cmd/etc"
     module = AnsibleModule(
         argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "common_name": {"type": "str", "required": True},
             "profile": {"type": "str", "required": True},
             # names of rights, nothing secret
@@ -499,7 +578,7 @@ def main() -> None:
     )
     with failing(module):
         try:
-            result = run(module, time.time())
+            result = take_away(module) if module.params["state"] == "absent" else run(module, time.time())
         except CmshError as error:
             raise Failure(str(error), "no_cmsh" if error.code == "not_found" else error.code) from None
         except OpensslError as error:

@@ -19,6 +19,7 @@ from ansible_collections.superpod.monitoring.plugins.modules.bcm_certificate imp
     moment,
     reasons,
     run,
+    take_away,
 )
 from bcm_simulator.pki import Authority, Subject, load_certificate, profile_of
 from bcm_simulator.testing import Simulator
@@ -283,6 +284,7 @@ def test_a_certificate_that_bcm_did_not_make_as_ordered(program: Simulator, tmp_
     assert [file.name for file in tmp_path.iterdir()] == ["cmsh"]
 
 
+@pytest.mark.plays
 def test_through_ansible(program: Simulator, tmp_path: Path) -> None:
     """Starts with check mode, in which the simulator sees no write; each returned field; never the key."""
     etc = tmp_path / "cm"
@@ -368,3 +370,44 @@ def test_a_name_with_other_letters(sim: Simulator, tmp_path: Path) -> None:
         load_certificate(tmp_path / "rm.pem").subject
         == Subject("Rollen-Wächter 1", "SuperPOD", "Monitoring", "Cluster", "Cluster", "XX").name()
     )
+
+
+def test_taken_away_with_every_certificate_of_the_name_and_with_the_profile(sim: Simulator, tmp_path: Path) -> None:
+    before = sim.store.snapshot()
+    serials = [ensure(sim, tmp_path)["serial"], ensure(sim, tmp_path, later=336 * DAY, days=500)["serial"]]
+    planned = take_away(Module(options(sim, tmp_path), check_mode=True))
+    assert planned["revoked"] == serials
+    assert (tmp_path / "rm.pem").exists()
+    assert PROFILE in sim.store.snapshot()["profiles"]
+
+    assert take_away(Module(options(sim, tmp_path))) == planned
+    assert planned["profile"] == {"name": PROFILE, "tokens": [], "services": [], "change": "removed"}
+    after = sim.store.snapshot()
+    assert after["profiles"] == before["profiles"]
+    assert [after["certificates"][serial]["revoked"] for serial in serials] == [True, True]
+    assert list(tmp_path.iterdir()) == []
+    again = take_away(Module(options(sim, tmp_path)))
+    assert (again["changed"], again["revoked"], again["profile"]["change"]) == (False, [], "none")
+
+
+def test_a_profile_that_somebody_else_has_stays(sim: Simulator, tmp_path: Path) -> None:
+    run(Module(options(sim, tmp_path)), time.time())
+    theirs = {"common_name": "theirs", "certificate": str(tmp_path / "t.pem"), "private_key": str(tmp_path / "t.key")}
+    run(Module(options(sim, tmp_path, **theirs)), time.time())
+    result = take_away(Module(options(sim, tmp_path)))
+    assert len(result["revoked"]) == 1
+    assert result["profile"]["change"] == "none"
+    state = sim.store.snapshot()
+    assert PROFILE in state["profiles"]
+    assert not state["certificates"][str(read_certificate(tmp_path / "t.pem").serial)]["revoked"]
+
+
+def test_what_is_not_ours_is_not_taken_away(sim: Simulator, tmp_path: Path) -> None:
+    certificate, key = sim.certificate("admin", "Administrator")
+    before = sim.store.snapshot()["certificates"]
+    with pytest.raises(Failure, match="is the certificate of 'Administrator'"):
+        take_away(Module(options(sim, tmp_path, certificate=certificate, private_key=key)))
+    assert Path(certificate).exists()
+    with pytest.raises(Failure, match="comes with BCM"):
+        take_away(Module(options(sim, tmp_path, profile="admin")))
+    assert sim.store.snapshot()["certificates"] == before
