@@ -24,6 +24,7 @@ from .cmsh import CmshError, CmshOutput, Command, Verbatim, quote
 # Column widths: host names have at most 63 characters, categories and networks no limit that is known.
 DEVICE_FIELDS = {"hostname": 64, "type": 32, "category": 96, "ip": 40, "mac": 20, "network": 96}
 IMAGE_FIELDS = {"name": 96, "path": 256}
+CATEGORY_FIELDS = {"name": 96, "softwareimage": 96}
 
 _RULE = re.compile(r"-+([^-]-+)*")
 _ROLE_HEADER = re.compile(r"Name( \(key\)?)?\s*")
@@ -88,23 +89,35 @@ def parse_role_lists(text: str, hostnames: Sequence[str]) -> dict[str, tuple[str
 
 
 def cmsh_snapshot(runner: Runner, software_images: bool = False) -> Snapshot | Unknown:
-    """Devices with effective roles, and the software images if asked for."""
+    """Devices with effective roles, and the software images if asked for, with who uses them.
+
+    That is by category: an image that a single node has of its own is not seen here.
+    """
     try:
         devices, problems = devices_from_records(_device_records(runner))
         if not devices:
             return Unknown(
                 "cmsh lists no device: check the certificate it uses, with `cmsh -c 'main showprofile'`.", "empty"
             )
-        images = None
+        images, users = None, None
         if software_images:
             images = tuple(
                 software_image(row["name"], row["path"]) for row in _list(runner, "softwareimage", IMAGE_FIELDS)
             )
+            by_name = {image.name: image for image in images}
+            of_category = {row["name"]: row["softwareimage"] for row in _list(runner, "category", CATEGORY_FIELDS)}
+            users = {
+                device.hostname: by_name[of_category[device.category]]
+                for device in devices
+                if device.category in of_category and of_category[device.category] in by_name
+            }
     except CmshError as error:
         return Unknown(f"{error}.", "timeout" if error.code == "timeout" else "down")
     except (_Unreadable, BadRecord) as error:
         return Unknown(f"cmsh's output cannot be used: {str(error).rstrip('.')}.", "malformed")
-    return Snapshot(devices=devices, headnode=socket.gethostname(), problems=problems, software_images=images)
+    return Snapshot(
+        devices=devices, headnode=socket.gethostname(), problems=problems, images=users, software_images=images
+    )
 
 
 def _list(runner: Runner, mode: str, widths: dict[str, int]) -> list[dict[str, str]]:

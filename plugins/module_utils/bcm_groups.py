@@ -38,7 +38,13 @@ OTHER_TYPES = frozenset(
 """Device types that are left out without a word."""
 
 IMAGE_GROUP = "bcm_images"
-IMAGE_CONNECTION = "community.general.chroot"
+# What an image needs beside its directory: this collection's way into it, nothing started or written for one node, and
+# no directory for modules that would be left in it.
+IMAGE_VARIABLES = {
+    "ansible_connection": "superpod.monitoring.software_image",
+    "ansible_remote_tmp": "/tmp",  # noqa: S108 - modules come over a pipe
+    "superpod_deploy_mode": "image",
+}
 
 DEFAULT_SYSTEM_GROUPS: dict[str, dict[str, list[str]]] = {
     "dgx_nodes": {"categories": ["dgx*"]},
@@ -228,7 +234,7 @@ def plan_inventory(
     _add_native_groups(plan, devices)
     _add_rpc_groups(plan, snapshot)
     _add_system_groups(plan, devices, system_groups)
-    _add_software_images(plan, snapshot)
+    _add_software_images(plan, snapshot, tuple(system_groups))
     return plan
 
 
@@ -392,9 +398,15 @@ def _add_system_groups(plan: Plan, devices: list[Device], system_groups: dict[st
         plan.groups[group] = names
 
 
-def _add_software_images(plan: Plan, snapshot: Snapshot) -> None:
+def _add_software_images(plan: Plan, snapshot: Snapshot, system_groups: tuple[str, ...]) -> None:
     if snapshot.software_images is None:
         return
+    used: dict[str, set[str]] = {}
+    for group in system_groups:
+        for host in plan.groups[group]:
+            own = (snapshot.images or {}).get(host)
+            if own is not None:
+                used.setdefault(own.name, set()).add(group)
     taken = {name.lower() for name in plan.hosts}
     names: list[str] = []
     for image in snapshot.software_images:
@@ -402,10 +414,11 @@ def _add_software_images(plan: Plan, snapshot: Snapshot) -> None:
         if name != image.name:
             plan.warnings.append(f"A host has the name of software image {shown(image.name)}: the image is {name}.")
         plan.hosts[name] = {
-            "ansible_connection": IMAGE_CONNECTION,
+            **IMAGE_VARIABLES,
             "ansible_host": image.path,
             "bcm_headnode": snapshot.headnode,
             "bcm_image": image.name,
+            "bcm_image_groups": sorted(used.get(image.name, ())),
             "bcm_image_path": image.path,
         }
         names.append(name)

@@ -41,7 +41,10 @@ Object = dict[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Extras:
-    """What to read beside the devices.  `roles` computes them from overlays, for a BCM whose REST lists direct ones."""
+    """What to read beside the devices.  `software_images` includes `images`, since it says who uses each.
+
+    `roles` computes them from overlays, for a BCM whose REST lists direct ones.
+    """
 
     overlays: bool = False
     racks: bool = False
@@ -77,11 +80,11 @@ def rest_snapshot(client: BcmClient, extras: Extras) -> Snapshot | Unknown:
 
 def _with_extras(snapshot: Snapshot, client: BcmClient, extras: Extras) -> Snapshot:
     changes: dict[str, t.Any] = {}
-    need_overlays = extras.overlays or extras.roles
-    if need_overlays or extras.racks or extras.images:
+    need_overlays, need_images = extras.overlays or extras.roles, extras.images or extras.software_images
+    if need_overlays or extras.racks or need_images:
         devices = _objects(client, "cmdevice", "getDevices")
         placed = _Placed(snapshot.devices, devices)
-        categories = _by_uuid(_objects(client, "cmdevice", "getCategories")) if need_overlays or extras.images else {}
+        categories = _by_uuid(_objects(client, "cmdevice", "getCategories")) if need_overlays or need_images else {}
         if need_overlays:
             overlays = [_overlay(item) for item in _objects(client, "cmdevice", "getConfigurationOverlays")]
             if extras.overlays:
@@ -90,11 +93,10 @@ def _with_extras(snapshot: Snapshot, client: BcmClient, extras: Extras) -> Snaps
                 changes["devices"] = placed.with_roles(categories, overlays)
         if extras.racks:
             changes["racks"] = placed.racks(_by_uuid(_objects(client, "cmpart", "getRacks")))
-    if extras.images or extras.software_images:
+    if need_images:
         images, problems = _images(_objects(client, "cmpart", "getSoftwareImages"))
         changes["problems"] = (*snapshot.problems, *problems)
-        if extras.images:
-            changes["images"] = placed.images(categories, images)
+        changes["images"] = placed.images(categories, images)
         if extras.software_images:
             changes["software_images"] = tuple(sorted(images.values(), key=lambda image: image.name))
     return dataclasses.replace(snapshot, **changes)

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import ansible_command
 import pytest
 import yaml
 from bcm_simulator import fleet
@@ -249,12 +250,16 @@ def test_software_images_are_hosts_reached_by_chroot(inventory):
     answer = inventory(software_images=True)
     assert answer["groups"]["bcm_images"] == ["default-image", "dgx-image"]
     assert answer["hosts"]["dgx-image"] == {
-        "ansible_connection": "community.general.chroot",
+        "ansible_connection": "superpod.monitoring.software_image",
         "ansible_host": "/cm/images/dgx-image",
+        "ansible_remote_tmp": "/tmp",
         "bcm_headnode": "127.0.0.1",
         "bcm_image": "dgx-image",
+        "bcm_image_groups": ["dgx_nodes"],
         "bcm_image_path": "/cm/images/dgx-image",
+        "superpod_deploy_mode": "image",
     }
+    assert answer["hosts"]["dgx-01"]["bcm_image"] == "dgx-image"
     assert "dgx-image" not in answer["groups"]["dgx_nodes"]
 
 
@@ -679,21 +684,24 @@ def test_auto_says_both_reasons_when_neither_works(inventory, sim):
 # --- as a program ---
 
 
+@pytest.mark.plays
 def test_ansible_inventory_shows_no_password_and_no_traceback(sim, tmp_path):
     path = tmp_path / "bcm_inventory.yml"
     path.write_text(
         f"plugin: superpod.monitoring.bcm\nheadnodes: [127.0.0.1]\nport: {sim.port}\nca_certificate: {sim.ca}\n"
         f"username: monitor\npassword: {PASSWORD}x\n"
     )
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("ansible-inventory")), "-vvvv", "-i", str(path), "--list"],
-        env={**environment(tmp_path), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"},
-        capture_output=True,
-        text=True,
-        check=False,
+    said = ansible_command.run(
+        *("-vvvv", "-i", str(path), "--list"),
+        directory=tmp_path,
+        program="ansible-inventory",
+        status=None,
+        warned=True,
+        more={
+            "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+            "ANSIBLE_INVENTORY_ENABLED": "superpod.monitoring.bcm",
+        },
     )
-    said = done.stdout + done.stderr
-    assert done.returncode != 0
     assert "check username and password" in " ".join(said.split())
     assert PASSWORD not in said
 

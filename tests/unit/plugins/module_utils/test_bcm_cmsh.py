@@ -194,9 +194,15 @@ def test_software_images():
     cmsh = Recorded(
         **{
             "softwareimage; list": table(images, ["default-image", "/cm/images/default-image"]),
+            "category; list": table(
+                {"name": 96, "softwareimage": 96}, ["default", "default-image"], ["lost", "gone-image"]
+            ),
             "device; list": TWO,
             "use": "node001\nName (key)\n",
         }
     )
-    found = cmsh_snapshot(cmsh, software_images=True).software_images
-    assert [(image.name, image.path) for image in found] == [("default-image", "/cm/images/default-image")]
+    snapshot = cmsh_snapshot(cmsh, software_images=True)
+    assert [(image.name, image.path) for image in snapshot.software_images] == [
+        ("default-image", "/cm/images/default-image")
+    ]
+    assert {host: image.name for host, image in snapshot.images.items()} == {"node001": "default-image"}
