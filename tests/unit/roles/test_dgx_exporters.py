@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+import ansible_command
 import pytest
 import yaml
 
@@ -21,25 +20,20 @@ COUNTERS = (ROLE / "files/dcgm-counters.csv").read_text(encoding="utf-8")
 USERS_OF_FIELDS = [*(ROOT / "files/rules").glob("*.yml"), *(ROOT / "files/dashboards").glob("*.json")]
 
 
-def evaluate(expression: str, **variables: str) -> str:
+def evaluate(directory: Path, expression: str, **variables: str) -> str:
     """What Ansible makes of an expression with the role's defaults and variables."""
     files = [str(ROLE / part / "main.yml") for part in ("vars", "defaults")]
-    done = subprocess.run(
-        [
-            *(str(Path(sys.executable).parent / "ansible"), "localhost", "-i", "localhost,", "-c", "local"),
-            *("-m", "ansible.builtin.debug", "-a", json.dumps({"msg": f"<<{{{{ {expression} }}}}>>"})),
-            *("-e", f"role_path={ROLE}"),
-            *(word for file in files for word in ("-e", f"@{file}")),
-            *(word for name, value in variables.items() for word in ("-e", f'{{"{name}": {value}}}')),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+    said = ansible_command.run(
+        *("localhost", "-i", "localhost,", "-c", "local"),
+        *("-m", "ansible.builtin.debug", "-a", json.dumps({"msg": f"<<{{{{ {expression} }}}}>>"})),
+        *("-e", f"role_path={ROLE}"),
+        *(word for file in files for word in ("-e", f"@{file}")),
+        *(word for name, value in variables.items() for word in ("-e", f'{{"{name}": {value}}}')),
+        directory=directory,
+        program="ansible",
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = re.search(r"<<(.*)>>", done.stdout)
-    assert found, done.stdout
+    found = re.search(r"<<(.*)>>", said)
+    assert found, said
     return str(json.loads(f'"{found[1]}"'))
 
 
@@ -51,13 +45,14 @@ VERSIONS = {
 }
 
 
-def test_a_version_is_the_playbooks_unless_the_site_says_otherwise() -> None:
+@pytest.mark.plays
+def test_a_version_is_the_playbooks_unless_the_site_says_otherwise(tmp_path: Path) -> None:
     all_of_them = f"[{', '.join(VERSIONS)}] | join(' ')"
     pinned = {name: PINS[name]["version"] for name in VERSIONS.values()}
-    assert evaluate(all_of_them).split() == list(pinned.values())
+    assert evaluate(tmp_path, all_of_them).split() == list(pinned.values())
     other = pinned | {"cgroup_exporter": "9.8.7", "dcgm-exporter": "7.8.9"}
     pins = '{"cgroup_exporter": {"version": "9.8.7"}, "dcgm-exporter": {"version": "7.8.9"}, "more": {}}'
-    assert evaluate(all_of_them, superpod_artifact_pins=pins).split() == list(other.values())
+    assert evaluate(tmp_path, all_of_them, superpod_artifact_pins=pins).split() == list(other.values())
 
 
 def test_the_counters_have_every_field_that_rules_and_dashboards_use() -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
+import ansible_command
 import pytest
 import yaml
 
@@ -20,7 +19,10 @@ GPU = "nvidia_gpu_prometheus_exporter"
 
 NOTE = "{ cd '{{ top }}' && find . ! -type d -printf '%P %m %l\\n' | sort; echo --; } >>'{{ top }}.seen'"
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files that belong to root need root")
+pytestmark = [
+    pytest.mark.plays,
+    pytest.mark.skipif(os.geteuid() != 0, reason="files that belong to root need root"),
+]
 
 
 def play(hosts: str, serial: int = 3, **values: t.Any) -> list[dict[str, t.Any]]:
@@ -55,7 +57,6 @@ def run(top: Path, *plays: list[dict[str, t.Any]], limit: str | None = None) -> 
     seen.unlink(missing_ok=True)
     node = {
         "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
         "top": str(top),
         "dgx_exporters_job_hooks_prolog_dir": f"{top}/{{{{ inventory_hostname }}}}/prologs",
         "dgx_exporters_job_hooks_epilog_dir": f"{top}/{{{{ inventory_hostname }}}}/epilogs",
@@ -66,16 +67,8 @@ def run(top: Path, *plays: list[dict[str, t.Any]], limit: str | None = None) -> 
     inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": node}}))
     playbook = top.with_name(f"{top.name}-play.yml")
     playbook.write_text(json.dumps([each for pair in plays for each in pair]))
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), str(playbook)]
-    done = subprocess.run(
-        [*command, *(["--limit", f"{limit},localhost"] if limit else [])],
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd="/",
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    only = ["--limit", f"{limit},localhost"] if limit else []
+    ansible_command.run("-i", str(inventory), str(playbook), *only, directory=top.parent, cwd=Path("/"))
     states = []
     for text in seen.read_text().split("--\n")[:-1]:
         words = [line.split(" ") for line in text.splitlines()]

@@ -6,16 +6,18 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import typing as t
 from hashlib import md5
 from pathlib import Path
 
+import ansible_command
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_programs import promtool
+
+pytestmark = pytest.mark.plays
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "prometheus_server"
@@ -58,34 +60,13 @@ SERVERS: dict[str, dict[str, t.Any]] = {
 def play(directory: Path, hosts: dict[str, dict[str, t.Any]], tasks: list[dict[str, t.Any]]) -> None:
     """Run tasks with the role's variables for these (made-up) hosts on this machine."""
     files = [str(ROLE / part / "main.yml") for part in ("defaults", "vars")]
-    playbook = directory / "playbook.yml"
     # defaults go before a host's own variables only as variables of the group
     variables = yaml.safe_load(Path(files[0]).read_text())
-    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "vars_files": files[1:], "tasks": tasks}]))
-    inventory = directory / "hosts.json"
-    inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
-    extra = {"role_path": str(ROLE), "ansible_python_interpreter": sys.executable}
-    ended = subprocess.run(
-        [
-            *(str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), "-c", "local", "-f", "4"),
-            *("-e", json.dumps(extra), str(playbook)),
-        ],
-        cwd=directory,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(directory),
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_INJECT_FACT_VARS": "false",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-            "ANSIBLE_NOCOLOR": "true",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "WARN" not in ended.stdout + ended.stderr, ended.stdout + ended.stderr
+    ansible_command.write(directory / "playbook.yml", [ansible_command.play(tasks, "all", vars_files=files[1:])])
+    ansible_command.write(directory / "hosts.json", {"all": {"hosts": hosts, "vars": variables}})
+    here = ("-i", "hosts.json", "-c", "local", "-f", "4")
+    role = ansible_command.variables({"role_path": str(ROLE)})
+    ansible_command.run(*here, *role, "playbook.yml", directory=directory)
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 import ssl
-import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
+import ansible_command
 import bcm_role_monitor  # noqa: F401 - makes the daemon's modules importable
 import pytest
 from bcm_simulator.fleet import small
@@ -24,7 +23,10 @@ ROOT = Path(__file__).resolve().parents[3]
 NODES = ("one", "two")
 FILES = {"client.pem": 0o600, "client.key": 0o600, "ca.pem": 0o644}
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the role's files belong to root")
+pytestmark = [
+    pytest.mark.plays,
+    pytest.mark.skipif(os.geteuid() != 0, reason="the role's files belong to root"),
+]
 
 # Each run of ansible-playbook costs seconds.
 FULL = pytest.mark.skipif(not os.environ.get("SUPERPOD_TEST_FULL"), reason="takes long; SUPERPOD_TEST_FULL=1")
@@ -42,19 +44,18 @@ class Site:
         cmsh.symlink_to(sim.cmsh_path)
         for node in NODES:
             self.etc(node).mkdir()
-        here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "bcm_headnode": "head"}
+        here = {"ansible_connection": "local", "bcm_headnode": "head"}
         inventory = {
             "all": {"vars": here, "hosts": dict.fromkeys(NODES), "children": {"heads": {"hosts": {"head": {}}}}}
         }
-        (directory / "inventory.yml").write_text(json.dumps(inventory))
+        ansible_command.write(directory / "inventory.yml", inventory)
         role = {"name": "superpod.monitoring.role_monitor", "tasks_from": "configure.yml"}
         program: dict[str, t.Any] = {"changed": False}
         tasks = [
             {"name": "Configure", "ansible.builtin.import_role": role, "vars": {"__role_monitor_program": program}}
         ]
-        (directory / "site.yml").write_text(
-            json.dumps([{"hosts": ":".join(NODES), "gather_facts": False, "serial": "{{ at_once }}", "tasks": tasks}])
-        )
+        play = ansible_command.play(tasks, ":".join(NODES), serial="{{ at_once }}")
+        ansible_command.write(directory / "site.yml", [play])
         self.variables = {
             "at_once": 2,
             "role_monitor_headnodes": [sim.host],
@@ -69,35 +70,15 @@ class Site:
     def etc(self, node: str) -> Path:
         return self.directory / f"etc-{node}"
 
-    def run(self, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
-        environment = {
-            "PATH": f"{self.directory / 'bin'}:{os.environ['PATH']}",
-            "HOME": str(self.directory),
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-            "ANSIBLE_INJECT_FACT_VARS": "false",
-            "ANSIBLE_NOCOLOR": "true",
-        }
-        program = Path(sys.executable).parent / "ansible-playbook"
-        done = subprocess.run(
-            [program, "site.yml", "-i", "inventory.yml", "-e", json.dumps({**self.variables, **variables}), *arguments],
-            cwd=self.directory,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=180,
-        )
-        assert "[WARNING]" not in done.stderr, done.stderr
-        assert "DEPRECAT" not in done.stderr, done.stderr
-        return done
+    def run(self, *arguments: str, status: int = 0, **variables: t.Any) -> str:
+        given = ansible_command.variables({**self.variables, **variables})
+        path = {"PATH": f"{self.directory / 'bin'}:{os.environ['PATH']}"}
+        site = ("site.yml", "-i", "inventory.yml")
+        return ansible_command.run(*site, *given, *arguments, directory=self.directory, status=status, more=path)
 
     def changes(self, *arguments: str, **variables: t.Any) -> dict[str, int]:
         """How much changed on each node, of a run without failure."""
-        done = self.run(*arguments, **variables)
-        assert done.returncode == 0, done.stdout + done.stderr
-        found = re.findall(r"^(\w+)\s+: ok=\d+\s+changed=(\d+)", done.stdout, re.MULTILINE)
-        return {name: int(count) for name, count in found}
+        return ansible_command.recap(self.run(*arguments, **variables))
 
     def files(self, node: str) -> dict[str, bytes]:
         return {name: (self.etc(node) / name).read_bytes() for name in FILES if (self.etc(node) / name).exists()}
@@ -119,8 +100,7 @@ def site(tmp_path: Path) -> t.Iterator[Site]:
 
 def test_made_once_and_copied_to_the_nodes(site: Site) -> None:
     """Readable to root only, told nobody; BCM answers with it before the configuration is there."""
-    done = site.run("-vvv", "--diff")
-    assert done.returncode == 0, done.stdout + done.stderr
+    said = site.run("-vvv", "--diff")
     files = site.files("one")
     assert set(files) == set(FILES)
     assert site.files("two") == files
@@ -138,7 +118,6 @@ def test_made_once_and_copied_to_the_nodes(site: Site) -> None:
 
     key_lines = [line for line in files["client.key"].decode().splitlines() if len(line) > 20]
     assert len(key_lines) > 1
-    said = done.stdout + done.stderr
     assert not [line for line in key_lines if line in said]
     assert "LS0tLS1CRUdJTi" not in said  # the same in base64
     assert '"bcm_headnodes"' in said  # the rest of the difference is there
@@ -181,18 +160,16 @@ def test_two_on_one_node_each_with_a_certificate_of_its_own(site: Site) -> None:
 def test_why_a_key_cannot_be_put_in_place_is_said(site: Site) -> None:
     in_the_way = site.etc("one") / "client.key"
     in_the_way.mkdir()
-    done = site.run("--limit", "one", "-vvv")
-    assert done.returncode != 0
-    said = " ".join(done.stdout.split())
+    output = site.run("--limit", "one", "-vvv", status=2)
+    said = " ".join(output.split())
     assert (
         f"Certificate and key cannot be put in place on one; see to what stands in the way: {in_the_way} is a" in said
     )
     key_lines = (site.made / "role-monitor.key").read_text().splitlines()[1:-1]
     assert key_lines
-    assert not [line for line in key_lines if line in done.stdout + done.stderr]
+    assert not [line for line in key_lines if line in output]
 
 
-@FULL
 def test_check_mode_on_a_fresh_host(site: Site) -> None:
     foretold = site.changes("--check", "--diff")
     assert min(foretold.values()) >= 2
@@ -220,9 +197,7 @@ def test_a_new_certificate_and_no_certificate(site: Site) -> None:
 
     # where BCM does not take a node's own certificate, the one that works stays
     config = (site.etc("one") / "config.json").read_bytes()
-    done = site.run(role_monitor_auth="node")
-    assert done.returncode != 0
-    said = " ".join(done.stdout.split())
+    said = " ".join(site.run(role_monitor_auth="node", status=2).split())
     assert "config.json is left as it was" in said
     assert "set role_monitor_auth to certificate" in said
     assert site.files("one") == second
@@ -252,7 +227,6 @@ def test_events_need_a_session(site: Site) -> None:
 
 @FULL
 def test_hosts_that_do_not_agree_are_told_so(site: Site) -> None:
-    done = site.run(role_monitor_auth="{{ 'files' if inventory_hostname == 'one' else 'certificate' }}")
-    assert done.returncode != 0
-    assert "role_monitor_auth is certificate for two but not for all hosts of the play" in " ".join(done.stdout.split())
+    said = site.run(role_monitor_auth="{{ 'files' if inventory_hostname == 'one' else 'certificate' }}", status=2)
+    assert "role_monitor_auth is certificate for two but not for all hosts of the play" in " ".join(said.split())
     assert site.files("two") == {}

@@ -10,13 +10,16 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
+import ansible_command
 import pytest
 import yaml
+
+pytestmark = pytest.mark.plays
 
 ROOT = Path(__file__).resolve().parents[3]
 STAND_IN = ROOT / "lab/stand_ins/jobstats"
@@ -25,12 +28,15 @@ FILES = {
     "jobstats": "login_node",
     "epilogslurmctld.conf": "slurm_controller",
     "database.cnf": "slurm_controller",
+    "jobstats-ingest.service": "slurm_controller",
+    "jobstats-ingest.timer": "slurm_controller",
 }
 EXPRESSIONS = {
     "programs": "_jobstats_program_files",
     "library": "_jobstats_library_files",
     "last": "_slurm_controller_last",
     "version": "_slurm_controller_version",
+    "timer": "_slurm_controller_timer_files",
 }
 
 Rendered = dict[str, t.Any]
@@ -80,7 +86,8 @@ CASES: dict[str, dict[str, t.Any]] = {
         "slurm_controller_managed_by": "slurm_conf",
         "__slurm_controller_slurm_conf": {"before": {"EpilogSlurmctld": "/opt/b.sh"}},
     },
-    "lone": {"slurm_controller_instance": "third"},
+    "lone": {"slurm_controller_instance": "third", "slurm_controller_ingest_timer": "yes"},
+    "image": {"slurm_controller_ingest_timer": True, "slurm_controller_deploy_mode": "image"},
 }
 HOSTS = {
     "ctl-01": {},
@@ -109,31 +116,12 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rendered]:
     ]
     roles = ("jobstats", "login_node", "slurm_controller")
     files = [str(ROOT / "roles" / role / part / "main.yml") for role in roles for part in ("defaults", "vars")]
-    play = {"hosts": "ctl-01", "gather_facts": False, "connection": "local", "vars_files": files, "tasks": tasks}
-    (directory / "playbook.yml").write_text(json.dumps([play]), encoding="utf-8")
-    inventory = {"all": {"children": {"slurm_controllers": {"hosts": HOSTS}}}}
-    (directory / "inventory.yml").write_text(json.dumps(inventory), encoding="utf-8")
+    play = ansible_command.play(tasks, "ctl-01", connection="local", vars_files=files)
+    ansible_command.write(directory / "playbook.yml", [play])
+    ansible_command.write(directory / "inventory.yml", {"all": {"children": {"slurm_controllers": {"hosts": HOSTS}}}})
     # role_path stands for Ansible's own, which there is in a role only
-    extra = {"ansible_python_interpreter": sys.executable, "role_path": str(ROOT / "roles" / "slurm_controller")}
-    ended = subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            *("-i", str(directory / "inventory.yml"), "-e", json.dumps(extra), str(directory / "playbook.yml")),
-        ],
-        cwd=directory,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(directory),
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-            "ANSIBLE_NOCOLOR": "true",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    role = ansible_command.variables({"role_path": str(ROOT / "roles" / "slurm_controller")})
+    ansible_command.run("-i", "inventory.yml", *role, "playbook.yml", directory=directory)
     return {name: json.loads((directory / f"{name}.json").read_text(encoding="utf-8")) for name in CASES}
 
 
@@ -225,7 +213,7 @@ def test_the_epilogs_settings(default: Rendered, changed: Rendered) -> None:
     known = {
         word.split("=")[0]
         for line in script.splitlines()
-        if line.startswith(("previous=", "settle"))
+        if line.startswith(("previous=", "settle_seconds="))
         for word in line.split()
     }
     assert names == known
@@ -283,3 +271,41 @@ def test_all_files_of_jobstats_are_installed(default: Rendered) -> None:
 
 def test_slurms_version(default: Rendered, changed: Rendered) -> None:
     assert (default["version"], changed["version"]) == ("99", "24.11.5")
+
+
+def test_the_timers_units_are_there_when_it_is_switched_on(rendered: dict[str, Rendered]) -> None:
+    def entries(case: str) -> dict[str, str]:
+        return {Path(entry["path"]).name: entry.get("state", "file") for entry in rendered[case]["timer"]}
+
+    units = {"jobstats-ingest-slurm.service", "jobstats-ingest-slurm.timer"}
+    assert entries("default") == dict.fromkeys(units, "absent")
+    # by systemctl at runtime
+    assert entries("lone") == {f"jobstats-ingest-third.{kind}": "file" for kind in ("service", "timer")}
+    (link,) = [entry for entry in rendered["image"]["timer"] if entry.get("state") == "link"]
+    assert link["path"] == "/etc/systemd/system/timers.target.wants/jobstats-ingest-slurm.timer"
+    assert link["target"] in {entry["path"] for entry in rendered["image"]["timer"]}
+    assert link["path"] in {entry["path"] for entry in rendered["default"]["timer"]}
+
+
+def test_the_timers_service_is_slurms_and_bounded(rendered: dict[str, Rendered]) -> None:
+    lines = rendered["lone"]["jobstats-ingest.service"].splitlines()
+    assert {
+        "ConditionPathExists=/etc/jobstats/epilogslurmctld-third.conf",
+        "ExecStart=/usr/local/sbin/epilogslurmctld-third.sh --ingest",
+        "User=slurm",
+        "TimeoutStartSec=15min",
+    } <= set(lines)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_takes_the_timer(default: Rendered, tmp_path: Path) -> None:
+    for kind in ("service", "timer"):
+        text = default[f"jobstats-ingest.{kind}"].replace("/usr/local/sbin/epilogslurmctld-slurm.sh", "/bin/true")
+        (tmp_path / f"jobstats-ingest-slurm.{kind}").write_text(text, encoding="utf-8")
+    timer, service = (str(tmp_path / f"jobstats-ingest-slurm.{kind}") for kind in ("timer", "service"))
+    for check in (["verify", "--man=no", timer], ["security", "--offline=true", "--threshold=15", service]):
+        ended = subprocess.run(
+            ["systemd-analyze", "--no-pager", *check], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert "jobstats-ingest" not in ended.stderr, ended.stderr

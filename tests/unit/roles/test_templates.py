@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import configparser
 import json
-import os
 import shutil
 import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
+import ansible_command
 import pytest
 from prometheus_programs import promtool
+
+pytestmark = pytest.mark.plays
 
 ROOT = Path(__file__).resolve().parents[3]
 UNITS = {
@@ -64,34 +66,12 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> t.Callable[..., Rendered
             for role in set(FILES.values())
             for part in ("defaults", "vars")
         ]
-        playbook = directory / "playbook.yml"
-        playbook.write_text(
-            json.dumps([{"hosts": "localhost", "gather_facts": False, "vars_files": files, "tasks": [task]}]),
-            encoding="utf-8",
-        )
-        ended = subprocess.run(
-            [
-                str(Path(sys.executable).parent / "ansible-playbook"),
-                *("-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"),
-                # role_path stands for Ansible's own, which there is in a role only
-                *("-e", json.dumps({"role_path": str(ROOT / "roles" / "role_monitor"), **variables}), str(playbook)),
-            ],
-            cwd=directory,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(directory),
-                "LC_ALL": "C.UTF-8",
-                "ANSIBLE_INJECT_FACT_VARS": "false",
-                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-                "ANSIBLE_NOCOLOR": "true",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        assert "WARN" not in ended.stdout + ended.stderr, ended.stdout + ended.stderr
+        playbook = ansible_command.play([task], vars_files=files)
+        ansible_command.write(directory / "playbook.yml", [playbook])
+        # role_path stands for Ansible's own, which there is in a role only
+        given = {"role_path": str(ROOT / "roles" / "role_monitor"), **variables}
+        here = ("-i", "localhost,", "-c", "local")
+        ansible_command.run(*here, *ansible_command.variables(given), "playbook.yml", directory=directory)
         return t.cast(Rendered, json.loads((directory / "rendered.json").read_text(encoding="utf-8")))
 
     return rendered

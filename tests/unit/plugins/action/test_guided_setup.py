@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import select
@@ -14,12 +13,14 @@ import time
 import typing as t
 from pathlib import Path
 
+import ansible_command
 import pytest
 import yaml
 from bcm_simulator.fleet import small
 from bcm_simulator.testing import Simulator
 
-ROOT = Path(__file__).resolve().parents[4]
+pytestmark = pytest.mark.plays
+
 PATIENCE = 120
 # makes its standard input the terminal of its session, as a shell has it
 IN_TERMINAL = (
@@ -43,30 +44,22 @@ class Site:
             "guided_setup_probe": False,
         }
         (directory / "ansible.cfg").write_text("")
-        self.options: dict[str, t.Any] = {
-            "cwd": directory,
-            "env": {
-                "PATH": f"{Path(sim.cmsh_path).parent}:{os.environ['PATH']}",
-                "HOME": str(directory),
-                "LC_ALL": "C.UTF-8",
-                "TERM": "xterm",
-                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-                "ANSIBLE_NOCOLOR": "true",
-                "ANSIBLE_LOCALHOST_WARNING": "false",
-                "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-            },
+        self.directory = directory
+        self.more = {
+            "PATH": f"{Path(sim.cmsh_path).parent}:{os.environ['PATH']}",
+            "TERM": "xterm",
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
         }
 
-    def command(self, *arguments: str, **variables: t.Any) -> list[str]:
-        program = str(Path(sys.executable).parent / "ansible-playbook")
-        extra = json.dumps({**self.variables, **variables})
-        return [program, "superpod.monitoring.guided_setup", "-e", extra, *arguments]
+    def arguments(self, *arguments: str, **variables: t.Any) -> list[str]:
+        given = ansible_command.variables({**self.variables, **variables})
+        return ["superpod.monitoring.guided_setup", *given, *arguments]
 
-    def run(self, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, status: int = 0, **variables: t.Any) -> str:
         """Without a terminal."""
-        command = self.command(*arguments, **variables)
-        pipes: dict[str, t.Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
-        return subprocess.run(command, timeout=PATIENCE, check=False, **pipes, **self.options)
+        words = self.arguments(*arguments, **variables)
+        return ansible_command.run(*words, directory=self.directory, status=status, more=self.more)
 
 
 class Terminal:
@@ -75,12 +68,16 @@ class Terminal:
     def __init__(self, site: Site, *arguments: str) -> None:
         self._ours, theirs = os.openpty()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", IN_TERMINAL, *site.command(*arguments)],
+            [
+                *(sys.executable, "-c", IN_TERMINAL),
+                *ansible_command.command("ansible-playbook", *site.arguments(*arguments)),
+            ],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            **site.options,
+            cwd=site.directory,
+            env=ansible_command.environment(site.directory, **site.more),
         )
         os.close(theirs)
         self.seen = ""
@@ -123,6 +120,7 @@ class Terminal:
     def end(self) -> int:
         while self._more(time.monotonic() + PATIENCE):
             pass
+        ansible_command.assert_quiet(self.seen)
         return self._process.wait(PATIENCE)
 
 
@@ -164,13 +162,11 @@ def test_asked_interrupted_and_resumed(site: Site) -> None:
 
 
 def test_without_a_terminal(site: Site) -> None:
-    done = site.run(guided_setup_answers={"dgx_nodes": ["dgx-9"], "prometheus_servers": ["mon-9"], "grafana": "skip"})
-    assert done.returncode == 2
-    said = done.stdout + done.stderr
+    answers = {"dgx_nodes": ["dgx-9"], "prometheus_servers": ["mon-9"], "grafana": "skip"}
+    said = site.run(status=2, guided_setup_answers=answers)
     assert "BCM has no host dgx-9" in said
     assert "BCM has no host mon-9" in said
     assert not site.path.exists()
     foretold = site.run("--check", "--diff", guided_setup_answers={"prometheus": "skip", "grafana": "skip"})
-    assert foretold.returncode == 0, foretold.stdout + foretold.stderr
-    assert "+plugin: superpod.monitoring.bcm" in foretold.stdout
+    assert "+plugin: superpod.monitoring.bcm" in foretold
     assert not site.path.exists()

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[4]
+import ansible_command
+
 # Ansible itself adds what it knows of the file that a module returns as its path.
 FILE_ATTRIBUTES = frozenset(("gid", "group", "mode", "owner", "secontext", "size", "state", "uid"))
 
@@ -60,37 +60,16 @@ def play(directory: Path, tasks: list[Task], verbose: bool = False) -> Played:
             "diff": False,
         }
     )
-    # JSON is YAML; strings in it are templates to Ansible all the same
-    playbook = directory / "playbook.yml"
-    playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": written}]), encoding="utf-8")
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(directory),
-        "LC_ALL": "C.UTF-8",
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-        "ANSIBLE_DEPRECATION_WARNINGS": "true",
-        "ANSIBLE_INJECT_FACT_VARS": "false",
-        "ANSIBLE_NOCOLOR": "true",
-    }
-    program = Path(sys.executable).parent / "ansible-playbook"
+    # strings in it are templates to Ansible
+    playbook = ansible_command.write(directory / "playbook.yml", [ansible_command.play(written)])
     # the Python that the modules run on, where it is not Ansible's own: a head node may have an older one
     target = os.environ.get("SUPERPOD_TEST_TARGET_PYTHON", sys.executable)
-    ended = subprocess.run(
-        [
-            *[str(program), "-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={target}"],
-            *(["-vvv"] if verbose else []),
-            str(playbook),
-        ],
-        cwd=directory,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
+    output = ansible_command.run(
+        *("-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={target}"),
+        *(["-vvv"] if verbose else []),
+        str(playbook),
+        directory=directory,
     )
-    output = ended.stdout + ended.stderr
-    assert ended.returncode == 0, output
-    assert "DEPRECAT" not in output, output
     results = json.loads(result_file.read_text(encoding="utf-8"))
     return Played(
         [{key: value for key, value in result.items() if key not in FILE_ATTRIBUTES} for result in results], output

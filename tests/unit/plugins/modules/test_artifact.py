@@ -71,6 +71,7 @@ def known(result: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if key not in ("failed", "diff", "invocation")}
 
 
+@pytest.mark.plays
 def test_every_field_from_a_fresh_host_to_removal(host: Host) -> None:
     host.site.add("1.0", programs=2)
     host.site.add("2.0", programs=2)
@@ -138,6 +139,7 @@ def test_every_field_from_a_fresh_host_to_removal(host: Host) -> None:
     assert len(used) == len(steps) + 2
 
 
+@pytest.mark.plays
 def test_failures_and_check_mode_through_ansible(host: Host) -> None:
     damaged = host.site.add("1.0")
     (host.site.directory / damaged.file).write_bytes(b"damaged")

@@ -372,6 +372,7 @@ def test_no_bundle_of_damaged_files(tmp_path: Path) -> None:
     assert not (tmp_path / "bundle.tar").exists()
 
 
+@pytest.mark.plays
 def test_the_three_modules_in_a_play(builder: Builder, release: dict[str, Any], tmp_path: Path) -> None:
     keep = ("artifacts_dir", "name", "version", "arch", "url", "programs", "sha256")
     download = {key: release[key] for key in keep}

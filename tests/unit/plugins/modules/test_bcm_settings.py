@@ -179,6 +179,7 @@ def test_lists_on_one_line_are_the_same(fast_sim: Simulator, tmp_path: Path) -> 
     assert get(fast_sim, "configurationoverlay slurm-submit", "nodes") == ""
 
 
+@pytest.mark.plays
 def test_through_ansible(sim: Simulator, tmp_path: Path) -> None:
     """Starts with check mode, in which the simulator sees no write; each returned field of each kind of run."""
     freezing = tmp_path / "cmd.conf"

@@ -99,6 +99,7 @@ def test_options_that_make_no_sense(tmp_path: Path, hosts: list[str], limit: int
     assert failure.value.code == code
 
 
+@pytest.mark.plays
 def test_through_ansible(tmp_path: Path) -> None:
     """Starts with check mode; each returned field of each kind of run."""
     targets = tmp_path / "targets"

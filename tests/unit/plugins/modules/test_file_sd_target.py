@@ -100,6 +100,7 @@ def test_an_unusable_file_is_replaced(tmp_path: Path) -> None:
     assert path.read_bytes() == b"[]\n"
 
 
+@pytest.mark.plays
 def test_through_ansible(tmp_path: Path) -> None:
     """Starts with check mode; each returned field of each kind of run."""
     path = tmp_path / "ctl.json"

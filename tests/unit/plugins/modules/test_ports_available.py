@@ -6,9 +6,11 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import pytest
 from unit.plugins.modules.ansible_run import Task, play
 
 
+@pytest.mark.plays
 def test_a_port_that_is_free_one_that_is_taken_and_one_wanted_twice(tmp_path: Path) -> None:
     with socket.socket() as free, socket.socket() as taken:
         free.bind(("127.0.0.1", 0))
