@@ -11,6 +11,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible_collections.superpod.monitoring.plugins.module_utils.verify_expectations import (
     UnknownKindError,
+    complete,
     judge,
     wanted,
 )
@@ -32,6 +33,7 @@ class ActionModule(ActionBase):
         if not isinstance(part, str) or not isinstance(expected, dict):
             return result | {"failed": True, "msg": "verify_host needs part, a name, and expected, a dictionary."}
         try:
+            expected = complete(expected)
             request = wanted(expected)
         except UnknownKindError as error:
             return result | {"failed": True, "msg": str(error)}

@@ -43,8 +43,23 @@ class UnknownKindError(ValueError):
     """An expectation that nobody can judge; one sentence."""
 
 
+def complete(expected: Mapping[str, t.Any]) -> Json:
+    """With what follows from the rest: the exporters' units and ports, and what is in the units' files."""
+    result = dict(expected)
+    if "exporters" in result:
+        for kind, more in verify_node_checks.exporter_services(result["exporters"]).items():
+            result[kind] = [*result.get(kind, []), *more]
+    contents = {
+        entry["path"].rpartition("/")[2]: entry.get("content", "")
+        for each in result.get("files", [])
+        for entry in each["entries"]
+    }
+    result["units"] = [{**unit, "content": contents.get(unit["unit"], "")} for unit in result.get("units", [])]
+    return result
+
+
 def wanted(expected: Mapping[str, t.Any]) -> Json:
-    """What the module is to look at, each thing once."""
+    """What the module is to look at, each thing once; *expected* is complete."""
     unknown = sorted(set(expected) - set(KINDS))
     if unknown:
         raise UnknownKindError(f"{', '.join(unknown)} is no kind of check; use one of {', '.join(sorted(KINDS))}.")

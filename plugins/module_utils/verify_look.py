@@ -266,7 +266,9 @@ def certificate(path: str) -> Json:
 def command(argv: list[str]) -> Json:
     """How a program ends and what it says."""
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, close_fds=True)
+        # Python programs would leave their bytecode beside them.
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=environment)
     except OSError as error:
         return {"error": f"{argv[0]} cannot be run: {error.strerror}"}
     return {

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import time
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from .verify_outcome import Json, Kind, Outcome, Scene, asked, one_line, why_not
+from .target_directory import short
+from .verify_outcome import Json, Kind, Outcome, Scene, asked, has_role, one_line, why_not
 
 # A series that is there also without a job, and without a GPU in use.
 SERIES = {
@@ -20,18 +21,68 @@ SERIES = {
     "dcgm_exporter": ["DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_FB_USED"],
 }
 GPUS = "nvidia_gpu_num_devices"
+WITH_WEB_CONFIG = ("node_exporter", "dcgm_exporter")
 JOBS = "jobs of Slurm"
 STALE_CHECKS = 3
 
 
-# --- exporters: [{name, unit, url, status, textfile: bool}] ---
+# --- exporters: {chosen: the role's, by_systemd, held: {roles, watched}, listen_address, tls, users} ---
 
 
-def exporters_wanted(exporters: t.Any) -> Json:
+class Exporter(t.NamedTuple):
+    """One exporter; *active* is None where nobody knows whether it should run."""
+
+    name: str
+    unit: str
+    port: int
+    units: list[str]
+    url: str
+    status: int
+    active: bool | None
+
+
+def exporters_of(wanted: Mapping[str, t.Any]) -> list[Exporter]:
+    """The exporters of a node."""
+    held = has_role(wanted["held"]["roles"], wanted["held"]["watched"])
+    found = []
+    for each in wanted["chosen"]:
+        name = each["name"].replace("-", "_")
+        with_web = name in WITH_WEB_CONFIG
+        scheme = "https" if with_web and wanted["tls"] else "http"
+        found.append(
+            Exporter(
+                name,
+                each["unit"],
+                int(each["port"]),
+                list(each["units"]),
+                f"{scheme}://{wanted['listen_address'] or 'localhost'}:{each['port']}/metrics",
+                401 if with_web and wanted["users"] else 200,
+                True if wanted["by_systemd"] else held,
+            )
+        )
+    return found
+
+
+def exporter_services(wanted: Mapping[str, t.Any]) -> dict[str, list[Json]]:
+    """The units and ports of the exporters, as those kinds of checks take them."""
+    exporters = exporters_of(wanted)
+    return {
+        "units": [
+            {"unit": each.unit, "active": each.active, "enabled": bool(wanted["by_systemd"])} for each in exporters
+        ],
+        "ports": [
+            {"port": each.port, "name": each.name, "units": [each.unit, *each.units], "used": each.active}
+            for each in exporters
+            if each.active is not None
+        ],
+    }
+
+
+def exporters_wanted(wanted: t.Any) -> Json:
+    exporters = [each for each in exporters_of(wanted) if each.active]
     return {
         "requests": [
-            asked(f"metrics of {each['name']}", each["url"], "metrics", series=SERIES[each["name"]])
-            for each in exporters
+            asked(f"metrics of {each.name}", each.url, "metrics", series=SERIES[each.name]) for each in exporters
         ],
         # Slurm's own directories: cgroup v1, then v2
         "commands": [
@@ -46,19 +97,21 @@ def exporters_wanted(exporters: t.Any) -> Json:
                 "seconds": 10,
             }
         ]
-        if any(each["name"] == "cgroup_exporter" for each in exporters)
+        if any(each.name == "cgroup_exporter" for each in exporters)
         else [],
     }
 
 
-def judge_exporters(exporters: t.Any, scene: Scene) -> Iterator[Outcome]:
-    for each in exporters:
-        name = each["name"]
+def judge_exporters(wanted: t.Any, scene: Scene) -> Iterator[Outcome]:
+    for each in exporters_of(wanted):
+        name = each.name
+        if not each.active:
+            continue
         answer = scene.facts.get("requests", {}).get(f"metrics of {name}")
-        mend = f"journalctl -u {each['unit']} -n 20; systemctl restart {each['unit']}"
-        wrong = metrics_problem(answer, name, each["status"])
-        yield Outcome("metrics", name, not wrong, wrong, f"metrics of {name} at {each['url']}", mend)
-        if wrong or each["status"] != 200:
+        mend = f"journalctl -u {each.unit} -n 20; systemctl restart {each.unit}"
+        wrong = metrics_problem(answer, name, each.status)
+        yield Outcome("metrics", name, not wrong, wrong, f"metrics of {name} at {each.url}", mend)
+        if wrong or each.status != 200:
             continue
         if name == "cgroup_exporter":
             yield from _judge_jobs(answer["value"], scene, mend)
@@ -105,15 +158,21 @@ def _judge_jobs(metrics: Json, scene: Scene, mend: str) -> Iterator[Outcome]:
     )
 
 
-# --- role_monitor: {unit, state_path, check_interval, held: bool or None} ---
+# --- role_monitor: {unit, state_dir, instance, host, check_interval, held: {roles, watched}} ---
+
+
+def state_path(wanted: Mapping[str, t.Any]) -> str:
+    """Where the role monitor of this host remembers."""
+    suffix = f"_{wanted['instance']}" if wanted["instance"] else ""
+    return f"{wanted['state_dir']}/{short(wanted['host'])}{suffix}_state.json"
 
 
 def role_monitor_wanted(wanted: t.Any) -> Json:
-    return {"contents": [wanted["state_path"]]}
+    return {"contents": [state_path(wanted)]}
 
 
 def judge_role_monitor(wanted: t.Any, scene: Scene) -> Iterator[Outcome]:
-    path, unit = wanted["state_path"], wanted["unit"]
+    path, unit = state_path(wanted), wanted["unit"]
     found = scene.facts.get("contents", {}).get(path)
     reason = why_not(found)
     look = f"journalctl -u {unit} -n 20"
@@ -140,16 +199,17 @@ def _judge_state(wanted: Json, text: str, look: str, unit: str) -> Iterator[Outc
         held = state["held"]
         given_up = sorted(name for name, record in state["units"].items() if record["given_up"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        yield Outcome("state", wanted["state_path"], False, "is no state of a role monitor", "its state", look)
+        yield Outcome("state", state_path(wanted), False, "is no state of a role monitor", "its state", look)
         return
     words = {True: "has the role", False: "does not have the role", None: "may have the role or not"}
-    if wanted["held"] is not None:
+    in_bcm = has_role(wanted["held"]["roles"], wanted["held"]["watched"])
+    if in_bcm is not None:
         yield Outcome(
             "state",
             unit,
-            held is wanted["held"],
+            held is in_bcm,
             f"holds that the node {words.get(held, '?')}",
-            f"as in BCM, where it {words[bool(wanted['held'])]}",
+            f"as in BCM, where it {words[in_bcm]}",
             f"{look}; systemctl restart {unit}",
         )
     yield Outcome(

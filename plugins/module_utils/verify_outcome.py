@@ -54,6 +54,13 @@ def number(value: object, default: float = 0.0) -> float:
         return default
 
 
+def has_role(roles: object, watched: object) -> bool | None:
+    """Whether BCM gives a host one of the roles; None where BCM's roles of it are not known."""
+    if not isinstance(roles, (list, tuple)) or not isinstance(watched, (list, tuple)):
+        return None
+    return bool({str(role).lower() for role in roles} & {str(role).lower() for role in watched})
+
+
 def one_line(text: object, most: int = 160) -> str:
     """A text of somebody else's, as it can stand in a table."""
     line = " ".join(str(text).split())

@@ -12,9 +12,10 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 
 from . import target_document
+from .monitoring_time import seconds_of
 from .target_directory import owner_of, short
 from .target_document import OwnDocument, Target, TargetDocumentError
-from .verify_outcome import Json, Kind, Outcome, Scene, asked, number, one_line, why_not
+from .verify_outcome import Json, Kind, Outcome, Scene, asked, has_role, number, one_line, why_not
 
 POOL = "superpod"
 RELOADED = "prometheus_config_last_reload_successful"
@@ -35,7 +36,7 @@ def listed(scene: Scene, directory: str) -> tuple[dict[str, bytes | None], str]:
     }, ""
 
 
-# --- targets: {directory, cluster, nodes: {name: {held, exporters or None}}, known: [names], deploy} ---
+# --- targets: {directory, cluster, watched, roles: {node: BCM's}, exporters: {node: a list or nothing}, known} ---
 
 
 def targets_wanted(wanted: t.Any) -> Json:
@@ -54,7 +55,7 @@ def judge_targets(wanted: t.Any, scene: Scene) -> Iterator[Outcome]:
     )
     if reason:
         return
-    for node in sorted(wanted["nodes"]):
+    for node in sorted(wanted["roles"]):
         yield from _judge_node(node, wanted, files)
     yield from _judge_others(wanted, files)
 
@@ -62,11 +63,11 @@ def judge_targets(wanted: t.Any, scene: Scene) -> Iterator[Outcome]:
 def _judge_node(node: str, wanted: Json, files: Files) -> Iterator[Outcome]:
     name = f"{short(node)}.json"
     path = f"{wanted['directory']}/{name}"
-    known = wanted["nodes"][node]
+    held = has_role(wanted["roles"][node], wanted["watched"])
     restart = "systemctl restart bcm-role-monitor"
-    if known["held"] is None:
+    if held is None:
         return
-    if not known["held"]:
+    if not held:
         yield Outcome(
             "target_file",
             path,
@@ -77,7 +78,7 @@ def _judge_node(node: str, wanted: Json, files: Files) -> Iterator[Outcome]:
             node,
         )
         return
-    wrong = file_problem(files, name, short(node), wanted["cluster"], known.get("exporters"))
+    wrong = file_problem(files, name, short(node), wanted["cluster"], wanted["exporters"].get(node) or None)
     yield Outcome(
         "target_file",
         path,
@@ -117,7 +118,7 @@ def _named(targets: tuple[Target, ...]) -> str:
 
 def _judge_others(wanted: Json, files: Files) -> Iterator[Outcome]:
     """Files of hosts that BCM does not know, and files that Prometheus cannot read."""
-    nodes = {f"{short(node)}.json" for node in wanted["nodes"]}
+    nodes = {f"{short(node)}.json" for node in wanted["roles"]}
     known = {short(host) for host in wanted["known"]}
     for name in sorted(set(files) - nodes):
         path = f"{wanted['directory']}/{name}"
@@ -309,12 +310,13 @@ def _judge_target(each: Json, wanted: Json, documents: list[OwnDocument], now: f
     )
     if up:
         age = now - number(each["last_scrape"])
+        interval = seconds_of(wanted["interval"], 60.0)
         yield Outcome(
             "target_fresh",
             subject,
-            age <= float(wanted["interval"]) * 3 + 15,
+            age <= interval * 3 + 15,
             f"was last scraped {age:.0f} s ago" if each["last_scrape"] else "was never scraped",
-            f"a scrape each {float(wanted['interval']):g} s",
+            f"a scrape each {interval:g} s",
             f"journalctl -u {wanted['unit']} -n 20",
             host,
         )

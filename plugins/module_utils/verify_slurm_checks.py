@@ -10,7 +10,7 @@ import typing as t
 from collections.abc import Iterator, Mapping
 
 from .verify_host_checks import failure_of
-from .verify_outcome import Json, Kind, Outcome, Scene, asked, one_line, why_not
+from .verify_outcome import Json, Kind, Outcome, Scene, asked, has_role, one_line, why_not
 
 CONFIG = "scontrol show config"
 NODES = "scontrol show node"
@@ -30,7 +30,10 @@ CONFINED = {
     "ConstrainRAMSpace": ("yes", "a job's memory is known"),
     "SelectTypeParameters": ("memory", "jobs have a memory limit"),
 }
-WITH_GPUS = {"GresTypes": ("gpu", "Slurm knows of GPUs"), "PrologFlags": ("alloc", "the prolog runs on each node")}
+WITH_GPUS = {
+    "GresTypes": ("gpu", "Slurm knows of GPUs"),
+    "AccountingStorageTRES": ("gres/gpu", "a job's GPUs are in its record"),
+}
 
 
 def settings_of(text: str) -> dict[str, str]:
@@ -50,7 +53,7 @@ def nodes_of(text: str) -> dict[str, dict[str, str]]:
     return found
 
 
-# --- slurm: {argv, cluster, program, confined, gpus, nodes: [names]}; program "" for a login node ---
+# --- slurm: {argv, cluster}, of a controller also {program, confined, gpus, watched, roles: {node: BCM's}} ---
 
 
 def slurm_wanted(wanted: t.Any) -> Json:
@@ -121,7 +124,9 @@ def _judge_nodes(wanted: Json, scene: Scene) -> Iterator[Outcome]:
     answer = scene.facts.get("commands", {}).get(NODES)
     wrong = failure_of(answer)
     nodes = {} if wrong else nodes_of(answer["stdout"])
-    for name in wanted["nodes"]:
+    for name, roles in wanted["roles"].items():
+        if not has_role(roles, wanted["watched"]):
+            continue
         node = nodes.get(name.lower())
         seen = wrong or node_problem(node, wanted["gpus"])
         expected = "a node of Slurm with GPUs" if wanted["gpus"] else "a node of Slurm"

@@ -198,7 +198,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.superpod.monitoring.plugins.module_utils.verify_answers import KINDS
 from ansible_collections.superpod.monitoring.plugins.module_utils.verify_look import look
 
-
 LOOK = {
     "units": {"type": "list", "elements": "str", "default": []},
     "files": {"type": "list", "elements": "str", "default": []},
