@@ -153,8 +153,8 @@ def prometheus_wanted(wanted: t.Any) -> Json:
         asked("prometheus metrics", f"{url}/metrics", "metrics", series=[RELOADED, RELOADED_AT], **login),
     ]
     if wanted.get("query", True):
-        selector = f'scrape_samples_scraped{{cluster="{wanted["cluster"]}"}} == 0'
-        query = urllib.parse.urlencode({"query": selector})
+        ours = f'{{cluster="{wanted["cluster"]}"}}'
+        query = urllib.parse.urlencode({"query": f"scrape_samples_scraped{ours} == 0 and up{ours} == 1"})
         requests += [
             asked("prometheus rules", f"{url}/api/v1/rules", "rules", seconds=30, **login),
             asked("prometheus empty", f"{url}/api/v1/query?{query}", "vector", seconds=30, **login),

@@ -106,6 +106,10 @@ def _judge_settings(wanted: Json, settings: Mapping[str, str], scene: Scene) -> 
     if wanted["gpus"]:
         for name, (word, why) in WITH_GPUS.items():
             yield _setting(name, word, why, settings, by_hand)
+        for name in ("Prolog", "Epilog"):
+            value = settings.get(name, "(null)")
+            expected = "a program, BCM's or one that runs the job hooks"
+            yield Outcome("slurm_setting", name, value != "(null)", f"slurmctld has {name}={value}", expected, by_hand)
 
 
 def _setting(name: str, word: str, why: str, settings: Mapping[str, str], mend: str) -> Outcome:

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook verify: a healthy site passes, every seeded fault is found and named, nothing is changed on the way."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from upkeep_lab import CONTROLLER, LOGIN, MONITORING, NODES, SITE, TARGETS, UpkeepLab
+from verify_faults import AWAY_ROUND, EXPORTERS_ROUND, NODES_ROUND, SERVERS_ROUND, SLURM_CONF, Found, Round
+
+HOSTS = ("bcm-head-01", "bcm-head-02", CONTROLLER, LOGIN, MONITORING, *NODES)
+REPORT = "/root/verify.json"
+ROUNDS = (NODES_ROUND, EXPORTERS_ROUND, SERVERS_ROUND, AWAY_ROUND)
+# What changes all the time, whoever looks: samples, accounts of jobs, logs, what a role monitor notes at each check.
+LIVELY = (
+    "^(/var/lib/(prometheus|mysql|grafana|systemd|bcm-role-monitor|node_exporter)|/var/(log|cache|tmp)|/tmp|/run|/proc|/sys"
+    "|/dev|/root/.ansible|/cm/shared/(home|apps/slurm/var/cm/statesave))(/|$)"
+)
+
+
+def verify(lab: UpkeepLab, arguments: str = "", status: int = 0) -> dict[str, Any]:
+    """What it says, as data."""
+    lab.run(f"rm -f {REPORT}")
+    said = lab.playbook("verify", f"-e superpod_verify_json={REPORT} {arguments}", status=status)
+    report: dict[str, Any] = json.loads(lab.read(REPORT))
+    for line in report["table"]:
+        assert json.dumps(line) in said
+    assert report["sentence"] in said.replace("\n", " ")
+    return report
+
+
+def found(report: dict[str, Any]) -> set[Found]:
+    return {(entry["host"], each["check"], each["subject"]) for entry in report["hosts"] for each in entry["failures"]}
+
+
+def healthy(lab: UpkeepLab, seconds: float = 120) -> dict[str, Any]:
+    """Wait until all is well again; then verify says so, too."""
+    lab.wait_for_targets(TARGETS, seconds)
+    return verify(lab)
+
+
+def test_a_healthy_site_passes(lab: UpkeepLab) -> None:
+    report = verify(lab)
+    assert (report["failures"], found(report)) == (0, set())
+    passed = {entry["host"]: entry["passed"] for entry in report["hosts"]}
+    assert passed.keys() == set(HOSTS) - {"bcm-head-02"}
+    assert all(count >= 4 for count in passed.values())
+    assert passed["dgx-01"] == passed["dgx-02"] > 70
+    assert report["table"] == [f"{host}: {passed[host]} passed, 0 failed" for host in sorted(passed)]
+
+
+def test_parts_and_hosts_can_be_chosen(lab: UpkeepLab) -> None:
+    whole = {entry["host"]: entry["passed"] for entry in verify(lab)["hosts"]}
+    one_role = {entry["host"]: entry["passed"] for entry in verify(lab, "--tags login_node")["hosts"]}
+    assert one_role == {LOGIN: whole[LOGIN]}
+    one_host = {entry["host"]: entry["passed"] for entry in verify(lab, "--limit mon-01")["hosts"]}
+    assert one_host == {MONITORING: whole[MONITORING]}
+    one_node = {entry["host"]: entry["passed"] for entry in verify(lab, "--limit dgx-02 --tags role_monitor")["hosts"]}
+    assert one_node.keys() == {"dgx-02"}
+    assert 0 < one_node["dgx-02"] < whole["dgx-02"]
+
+
+def test_what_a_site_does_not_have_is_not_looked_at(lab: UpkeepLab) -> None:
+    without = "-e login_node_state=absent -e grafana_server_state=absent -e prometheus_server_state=absent"
+    report = verify(lab, f"{without} -e dgx_exporters_gpu=none --skip-tags dgx_exporters,role_monitor")
+    assert [entry["host"] for entry in report["hosts"]] == [CONTROLLER]
+
+
+def test_another_cluster_name_than_slurms(lab: UpkeepLab) -> None:
+    report = verify(lab, "-e superpod_cluster_name=hal --tags login_node", status=2)
+    assert found(report) == {(LOGIN, "cluster_name", "ClusterName")}
+    failure = report["hosts"][0]["failures"][0]
+    assert failure["seen"] == "Slurm's is slurm, and superpod_cluster_name is hal"
+    assert "superpod_cluster_name: slurm" in failure["mend"]
+
+
+def lately_changed(lab: UpkeepLab, seconds: float) -> set[str]:
+    """Files of all hosts whose content or inode changed so many seconds ago or less, but the lively ones."""
+    changed = set()
+    for host in HOSTS:
+        paths = lab.run(
+            f"find / -xdev -newerct '{seconds:.0f} seconds ago' ! -type d 2>/dev/null | grep -Ev '{LIVELY}' || true",
+            host,
+        )
+        paths += lab.run(
+            f"find /cm/shared -newerct '{seconds:.0f} seconds ago' ! -type d | grep -Ev '{LIVELY}' || true", host
+        )
+        changed |= {f"{host}:{path}" for path in paths.split()}
+    return changed
+
+
+def processes(lab: UpkeepLab) -> dict[str, str]:
+    """When the services of each host were last started."""
+    units = "node_exporter cgroup_exporter nvidia_gpu_prometheus_exporter bcm-role-monitor prometheus grafana-server"
+    return {
+        host: lab.run(f"systemctl show -p Id -p ActiveEnterTimestamp -p UnitFileState -p NRestarts {units}", host)
+        for host in HOSTS
+    }
+
+
+@pytest.mark.parametrize("arguments", ["", "--check --diff"])
+def test_it_changes_nothing(lab: UpkeepLab, arguments: str) -> None:
+    before, started = lab.snapshots(), processes(lab)
+    since = lab.run("date '+%F %T'").strip()
+    begin = time.time()
+    lab.playbook("verify", arguments)
+    changed = lately_changed(lab, time.time() - begin)
+    assert {path for path in changed if not path.endswith(":/root/.ansible")} == set()
+    after = lab.snapshots()
+    for host in HOSTS:
+        lively = ("/var/lib/", "/root/.ansible")
+        differing = [
+            line
+            for line in before.hosts[host].differences(after.hosts[host])
+            if not any(part in line for part in lively)
+        ]
+        assert differing == []
+    assert processes(lab) == started
+    assert after.bcm == before.bcm
+    # What was asked of BCM meanwhile: reads, and the waiting of the role monitors for events.
+    lines = lab.run(f"journalctl -q -o cat --no-pager -u cmd --since '{since}' | grep '\"method\"'").splitlines()
+    requests = [json.loads(line) for line in lines]
+    assert requests
+    assert {request["method"] for request in requests} <= {"GET", "POST"}
+    calls = {request["call"] for request in requests if request["method"] == "POST"}
+    assert {call for call in calls if not call.startswith("cmsession.")} <= {"cmmain.getStatus", "cmdevice.getDevices"}
+
+
+@pytest.fixture
+def broken(lab: UpkeepLab, request: pytest.FixtureRequest) -> Iterator[Round]:
+    """A round's faults, for as long as the test takes."""
+    faults: Round = request.param
+    done = []
+    try:
+        if faults is SERVERS_ROUND:
+            take_role(lab)
+        for fault in faults.faults:
+            done.append(fault)
+            lab.run(fault.breaks, fault.host)
+        time.sleep(faults.seconds)
+        for node in NODES:  # a stopped role monitor's state gets old by itself; where that is the fault it stays so
+            if (node, "last_success", "bcm-role-monitor.service") not in lines_of(faults):
+                lab.run("touch /var/lib/bcm-role-monitor/*_state.json", node)
+        yield faults
+    finally:
+        # role monitors last: they may write again once everything else is as it was
+        done.sort(key=lambda each: "role monitor stopped" not in each.name)
+        for fault in reversed(done):
+            lab.run(fault.mends, fault.host)
+        if faults is SERVERS_ROUND:
+            give_role(lab)
+        lab.wait_for_targets(TARGETS, 120)
+
+
+def lines_of(faults: Round) -> set[Found]:
+    """All lines that verify must have."""
+    return EXTRA.get(faults.name, set()).union(*(fault.finds for fault in faults.faults))
+
+
+def take_role(lab: UpkeepLab) -> None:
+    """dgx-02 loses the role while its role monitor does not notice; BCM gives Slurm other settings."""
+    lab.run("systemctl kill -s STOP bcm-role-monitor", "dgx-02")
+    lab.cmsh("configurationoverlay; use slurm-client; set nodes dgx-01; commit")
+    lab.cmsh("wlm; use slurm; cgroups; set constraincores no; commit")
+    lab.cmsh("wlm; use slurm; set epilogslurmctld /bin/true; commit")
+    wait_for_slurm(lab, "EpilogSlurmctld *= /bin/true")
+    lab.run("systemctl stop cmd-slurm")  # it would mend slurm.conf
+
+
+def give_role(lab: UpkeepLab) -> None:
+    lab.run(f"mv {SLURM_CONF}.kept {SLURM_CONF}", CONTROLLER)
+    lab.cmsh("configurationoverlay; use slurm-client; set nodes dgx-01 dgx-02; commit")
+    lab.cmsh("wlm; use slurm; cgroups; set constraincores yes; commit")
+    lab.cmsh("wlm; use slurm; set epilogslurmctld /usr/local/sbin/epilogslurmctld-slurm.sh; commit")
+    lab.run("systemctl start cmd-slurm")
+    lab.run("systemctl restart slurmctld", CONTROLLER)
+    wait_for_slurm(lab, "EpilogSlurmctld *= /usr/local/sbin/")
+    lab.run("until sinfo -hN -o %T | grep -v idle; [ $? = 1 ]; do sleep 1; done", CONTROLLER, timeout=120)
+
+
+def wait_for_slurm(lab: UpkeepLab, pattern: str) -> None:
+    """Until slurmctld has a setting."""
+    wait = (
+        f"for i in $(seq 60); do scontrol show config 2>/dev/null | grep -q '^{pattern}' && exit; sleep 1; done; exit 1"
+    )
+    lab.run(wait, CONTROLLER)
+
+
+EXTRA: dict[str, set[Found]] = {
+    SERVERS_ROUND.name: {
+        (CONTROLLER, "bcm_setting", "wlm slurm epilogslurmctld"),
+        (CONTROLLER, "epilogslurmctld", "EpilogSlurmctld"),
+        (CONTROLLER, "bcm_setting", "wlm slurm cgroups constraincores"),
+        (CONTROLLER, "slurm_setting", "ConstrainCores"),
+    }
+}
+
+
+@pytest.mark.parametrize("broken", ROUNDS, ids=[each.name for each in ROUNDS], indirect=True)
+def test_every_fault_is_found_and_named(lab: UpkeepLab, broken: Round) -> None:
+    report = verify(lab, status=2)
+    assert found(report) == lines_of(broken)
+    for entry in report["hosts"]:
+        for failure in entry["failures"]:
+            assert failure["seen"], failure
+            assert failure["expected"], failure
+            assert failure["mend"], failure
+
+
+def test_afterwards_all_is_well(lab: UpkeepLab) -> None:
+    assert healthy(lab)["failures"] == 0
+
+
+def test_enough_faults_were_seeded() -> None:
+    seeded = {fault.name for each in ROUNDS for fault in each.faults}
+    assert len(seeded) >= 25
+
+
+def test_the_site_directory_has_nothing_of_it(lab: UpkeepLab) -> None:
+    assert "verify" not in lab.run(f"ls {SITE}")
