@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: `python3 -m bcm_simulator serve|init-pki|fault|assign|unassign|failover|switch|cmsh|probe`."""
+"""The command line: `python3 -m bcm_simulator COMMAND`; README.md has the commands."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from . import faults
+from . import faults, provisioning
 from .pki import Authority, PkiError, Subject, load_certificate
 from .state import NO_MAC, State, StateError
 from .store import StateStore
@@ -94,11 +95,25 @@ def _parser() -> argparse.ArgumentParser:
         probe.add_argument(f"--{name}", type=Path, required=True, help=text)
     probe.set_defaults(run=_probe)
 
+    _add_provision(commands)
+
     switch = commands.add_parser("switch", help="set switches of the state, e.g. empty_roles=null")
     _add_state(switch)
     switch.add_argument("switch", nargs="+", metavar="name=value")
     switch.set_defaults(run=_switch)
     return parser
+
+
+def _add_provision(commands: Any) -> None:
+    provision = commands.add_parser(
+        "provision", help="one transfer between a node and an image: what CMDaemon, or a booting node's installer, does"
+    )
+    _add_state(provision)
+    provision.add_argument("node")
+    provision.add_argument("mode", choices=tuple(provisioning.MODES))
+    provision.add_argument("--image", help="default: the node's own")
+    provision.add_argument("--dry-run", action="store_true")
+    provision.set_defaults(run=_provision)
 
 
 def _add_state(parser: argparse.ArgumentParser) -> None:
@@ -241,6 +256,12 @@ def _probe(options: argparse.Namespace) -> int:
         raise UsageError(f"cannot ask {options.address}:{options.port}: {error}") from error
     print(json.dumps(found))
     return 0
+
+
+def _provision(options: argparse.Namespace) -> int:
+    state = StateStore(options.state).snapshot()
+    transfer = provisioning.plan(state, options.node, options.mode, options.image, options.dry_run)
+    return 0 if provisioning.perform(transfer, provisioning.Journal(options.state), subprocess.run) else 1
 
 
 def _switch(options: argparse.Namespace) -> int:

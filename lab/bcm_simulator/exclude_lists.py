@@ -2,7 +2,7 @@
 """What a category's exclude lists hold unless somebody changed them: a selection of the entries of a live BCM 11.
 
 The selection has what monitoring meets (certificates, host identity, logs, spools, units) and both kinds of entry; a
-complete list is five times as long.
+complete list is three to five times as long.
 """
 
 from __future__ import annotations
@@ -43,38 +43,61 @@ _UPDATE = """\
 - /etc/systemd/system/*.wants/slurmd.service
 - /etc/systemd/system/*.wants/slurmdbd.service
 - /home/*
+- /local/*
+- /mnt/*
 - /root/.bash_history
 - /root/.ssh/known_hosts
+- /scratch/*
+- /tmp/*
 - /var/log/*
 - /var/spool/*
+- /var/tmp/*
 
 no-new-files: - /cm/shared/*
+no-new-files: - /dev/*
+no-new-files: - lost+found/
 no-new-files: - /proc/*
+no-new-files: - /run/*
 no-new-files: - /sys/*
 """
 _GRAB = """\
 - /cm/local/apps/cmd/etc/cert.*
+- /cm/local/apps/openldap/etc/certs/ldap.key
+- /cm/images/*
 - /cm/shared/*
+- /dev/*
 - /etc/fstab
 - /etc/hostname
 - /etc/hosts
 - /etc/resolv.conf
+- /local/*
+- lost+found/
 - /proc/*
 - /run/*
+- /scratch/*
 - /sys/*
 - /tmp/*
+- /var/lib/systemd/random-seed
 - /var/log/*
 - /var/spool/cmd/*
+- /var/tmp/*
 """
 _GRAB_NEW = """\
 - /cm/local/apps/cmd/etc/cert.*
+- /cm/images/*
 - /cm/shared/*
+- /dev/shm/*
+- /etc/hostname
+- /etc/resolv.conf
+- lost+found/
 - /proc/*
 - /run/*
 - /sys/*
 - /tmp/*
+- /var/lib/systemd/random-seed
 - /var/log/node-installer
 - /var/spool/cmd/*
+- /var/tmp/*
 """
 # By cmsh property.
 EXCLUDE_LISTS = {

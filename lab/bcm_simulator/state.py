@@ -61,6 +61,7 @@ _ENTITIES: dict[str, Callable[[str], State]] = {
         network="internalnet",
         type="PhysicalNode",
         roles=list,
+        root=None,
         rack=None,
         uuid=None,
         status="UP",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -16,8 +16,10 @@ from cryptography.hazmat.primitives import serialization
 
 from ..auth import Identity, by_certificate
 from ..pki import PkiError, load_certificate, load_key, signed_by
+from ..provisioning import Journal
 from ..state import State
 from ..store import StateStore
+from .asynchronous import events_between
 from .certificates import Issuer
 from .errors import CmshError, CommitRefusedError, NotSimulatedError
 from .printing import print_refusal
@@ -82,9 +84,10 @@ def main(state_file: Path, tls: Path, arguments: Sequence[str], default_pair: tu
         return 1
     workspace, issuer = Workspace(store, identity), Issuer(store, tls, identity)
     shell = Shell(VERBS, workspace, issuer, profile=identity.profile or "", events=not options.hide_events)
-    if lines is None:
-        return _interactive(shell, store.snapshot())
-    return _run(shell, store, lines, echo=echo or options.echo, quit_on_error=options.quit)
+    with events_between(Journal(store.path), shown=shell.events):
+        if lines is None:
+            return _interactive(shell, store.snapshot())
+        return _run(shell, store, lines, echo=echo or options.echo, quit_on_error=options.quit)
 
 
 def _parse_options(arguments: Sequence[str]) -> Options:
@@ -164,7 +167,7 @@ def _public_of(key: object) -> bytes:
     return public
 
 
-def _source(options: Options) -> tuple[list[str] | None, bool]:
+def _source(options: Options) -> tuple[Iterable[str] | None, bool]:
     """The lines to run, None for a person at a terminal; and whether they are echoed, as piped input is."""
     if options.commands is not None:
         return [options.commands], False
@@ -175,14 +178,15 @@ def _source(options: Options) -> tuple[list[str] | None, bool]:
             raise CmshError(f"cannot read {options.file}: {error.strerror}") from error
     if sys.stdin.isatty():
         return None, False
-    return sys.stdin.read().splitlines(), True
+    # line by line: whoever writes them may wait for what one of them does
+    return (line.rstrip("\n") for line in sys.stdin), True
 
 
-def _run(shell: Shell, store: StateStore, lines: list[str], *, echo: bool, quit_on_error: bool) -> int:
+def _run(shell: Shell, store: StateStore, lines: Iterable[str], *, echo: bool, quit_on_error: bool) -> int:
     failed = False
     for line in lines:
         if echo:
-            print(line)
+            print(line, flush=True)
         try:
             statements = parse(line)
         except NotSimulatedError as error:
@@ -203,6 +207,7 @@ def _run(shell: Shell, store: StateStore, lines: list[str], *, echo: bool, quit_
                 failed = True
             if failed and quit_on_error:
                 return _status(failed, store)
+        sys.stdout.flush()
     return _status(failed, store)
 
 

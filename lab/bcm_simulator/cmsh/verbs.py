@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import list_verbs, object_verbs, property_verbs, role_verbs
+from . import image_verbs, list_verbs, object_verbs, property_verbs, role_verbs
 from .arguments import refuse_more, texts_of
 from .certificates import list_certificates, order_from_words
 from .errors import CmshError
@@ -66,6 +66,11 @@ _OBJECT_VERBS: dict[str, Verb] = {
     "remove": object_verbs.remove,
     "status": list_verbs.status,
     "foreach": list_verbs.foreach,
+    "grabimage": image_verbs.grabimage,
+    "imageupdate": image_verbs.imageupdate,
+    "synclog": image_verbs.synclog,
+    "lock": image_verbs.lock,
+    "unlock": image_verbs.unlock,
 }
 _ROLE_VERBS: dict[str, Verb] = {
     **_CHANGE_VERBS,

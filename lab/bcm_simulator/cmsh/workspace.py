@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 from ..auth import Identity, has_service, has_token
 from ..objects import NODE_TYPES
@@ -13,7 +14,7 @@ from ..roles import RoleIndex
 from ..state import CATEGORY_PRIORITY, NODE_PRIORITY, State, StateError
 from ..store import StateStore
 from .errors import CmshError, CommitRefusedError
-from .schema import DEVICE, OVERLAY, PROFILE, ROLE, WLM_ROLES, Entity, Schema
+from .schema import DEVICE, OVERLAY, PROFILE, ROLE, SOFTWARE_IMAGE, WLM_ROLES, Entity, Schema
 
 _DEVICE_SECTIONS = ("head_nodes", "nodes")
 # For each kind of owner in role_settings' names, its section.
@@ -186,6 +187,29 @@ class Workspace:
         removed = sum(change is None and key[0] == schema.section for key, change in changes.items())
         self.refresh(schema)
         return removed, len({name for section, name in keys if changes[section, name] is not None})
+
+    # -- what is done at once
+
+    @property
+    def state_file(self) -> Path:
+        """Where the state is."""
+        return self._store.path
+
+    def permit_transfer(self, what: str) -> None:
+        """Refuse a transfer of images where this certificate may not change any; note it as a write."""
+        try:
+            self.require_write(SOFTWARE_IMAGE)
+            if self._store.snapshot()["switches"]["read_only"]:
+                raise CmshError("This simulated BCM refuses all writes")
+        except CmshError:
+            self._journal.add("refused", what, self._identity.profile)
+            raise
+        self._journal.add("stored", what, self._identity.profile)
+
+    def lock_image(self, name: str, locked: bool) -> None:
+        """Lock or unlock a software image."""
+        self.permit_transfer(f"cmsh {'lock' if locked else 'unlock'} {name}")
+        self._store.edit(lambda state: state[SOFTWARE_IMAGE.section][name].update(locked=locked))
 
     def _keys(self, schema: Schema) -> list[tuple[str, str]]:
         return [key for key in self._changes if _belongs(schema, *key)]
