@@ -9,8 +9,9 @@ peer asks nvidia-smi (a stub that answers at once) for each GPU, as upstream's h
 
 Then what the pair for jobstats adds to a job with 8 GPUs, with the lab's nvidia-smi over its stub of NVML: the time of
 the hooks themselves, beside the same job (a program that does nothing) without them.  Where a lab with Slurm is up
-(LAB_ID), real jobs as well, until Slurm has done with them: `lab/superpod up --dgx 1`, slurm.yml, and site.yml with
-`-e superpod_gpu_exporter=nvidia_gpu_prometheus_exporter`.
+(LAB_ID), real jobs as well, from srun until the node is free again: the median of what a job took longer than the same
+job without the hooks right before or after it.  For such a lab: `lab/superpod up --dgx 1`, slurm.yml, and site.yml with
+`-e superpod_gpu_exporter=nvidia_gpu_prometheus_exporter`, or `molecule converge -s job`.
 """
 
 from __future__ import annotations
@@ -96,6 +97,10 @@ def fastest_tenth(times: list[float]) -> float:
     return statistics.quantiles(times, n=10)[0]
 
 
+def quartiles(times: list[float]) -> str:
+    return ", ".join(f"{quarter:.0f}" for quarter in statistics.quantiles(times, n=4)) + " ms"
+
+
 def compare(name: str, kind: str, plain: dict[str, str], gpus: str, root: Path) -> dict[str, object]:
     """Milliseconds of our pair and of the plain one, run in turns for one job on the GPUs."""
     ours = [HOOKS / f"{when}-{kind}.sh" for when in ("prolog", "epilog")]
@@ -129,15 +134,15 @@ def compare(name: str, kind: str, plain: dict[str, str], gpus: str, root: Path) 
     }
 
 
-def added(name: str, peer: str, times: list[float], peers: list[float]) -> dict[str, object]:
-    """What the hooks add to a job, from milliseconds with and without them."""
-    value = fastest_tenth(times) - fastest_tenth(peers)
+def added(name: str, peer: str, value: float, peer_value: float) -> dict[str, object]:
+    """What the hooks add to a job, in milliseconds, beside what the job takes without them."""
     return {
         "name": name,
         "value": round(value, 1),
         "unit": "ms added to a job with 8 GPUs",
         "peer": peer,
-        "peer_value": round(fastest_tenth(peers), 1),
+        "peer_value": round(peer_value, 1),
+        "limit": LIMIT,
         "ratio": round(value / LIMIT, 2),
         "goal": f"<= {LIMIT}",
     }
@@ -165,7 +170,8 @@ def own_time(root: Path) -> dict[str, object]:
         times[1].append(seconds([job], environment) * 1000)
     if list((root / "gpustat").iterdir()):
         raise SystemExit("job_hooks: the epilog left files: the measurement is of no use")
-    return added("job_hooks_own_time_8_gpus", "the same job without them", *times)
+    fastest, plain = (fastest_tenth(each) for each in times)
+    return added("job_hooks_own_time_8_gpus", "the same job without them", fastest - plain, plain)
 
 
 def slurm_time() -> dict[str, object] | None:
@@ -178,7 +184,11 @@ def slurm_time() -> dict[str, object] | None:
     with (ROOT / "benchmarks" / "job_hooks_lab" / "timed_jobs.py").open() as program:
         done = subprocess.run([*superpod, "python3", "-"], stdin=program, stdout=subprocess.PIPE, check=True)
     times = json.loads(done.stdout)
-    return added("job_hooks_slurm_8_gpus", "the same job without them, in Slurm", times["with"], times["without"])
+    longer = [hooked - plain for hooked, plain in zip(times["with"], times["without"])]
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    print(f"job_hooks: {len(longer)} pairs, quartiles of the difference {quartiles(longer)}, {load}", file=sys.stderr)
+    peer = "the same job without them, in Slurm"
+    return added("job_hooks_slurm_8_gpus", peer, statistics.median(longer), statistics.median(times["without"]))
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs on a DGX host of a lab with Slurm: jobs with all eight GPUs, in turns with prolog and epilog and without.
 
-Prints a JSON object: milliseconds until the job is out of the queue, its epilog done, "with" and "without".
+Prints a JSON object: milliseconds from srun until the node is free again, its epilog done, "with" and "without", in
+pairs.  Not until the job is out of the queue: there it stays until EpilogSlurmctld is done, which keeps no node.
 """
 
 from __future__ import annotations
@@ -12,12 +13,23 @@ import os
 import subprocess
 import time
 
-PAIRS = 25
+PAIRS = 40
 LINKS = {
     f"/cm/local/apps/slurm/var/{when}s/60-{when}-jobstats.sh": f"/cm/shared/apps/slurm/var/cm/{when}-jobstats.sh"
     for when in ("prolog", "epilog")
 }
-JOB = ["srun", "--quiet", "--ntasks=1", "--cpus-per-task=1", "--gres=gpu:8", "--exclusive", "true"]
+NODE = os.uname().nodename
+JOB = [
+    "srun",
+    "--quiet",
+    f"--nodelist={NODE}",
+    "--ntasks=1",
+    "--cpus-per-task=1",
+    "--gres=gpu:8",
+    "--exclusive",
+    "true",
+]
+STATE = ["sinfo", "--noheader", f"--nodes={NODE}", "--format=%T"]
 
 
 def place(there: bool) -> None:
@@ -30,10 +42,10 @@ def place(there: bool) -> None:
 
 
 def milliseconds() -> float:
-    """One job, until nothing is in the queue."""
+    """One job, until its node is free."""
     start = time.perf_counter()
     subprocess.run(JOB, check=True)
-    while subprocess.run(["squeue", "--noheader"], stdout=subprocess.PIPE, check=True).stdout:
+    while subprocess.run(STATE, stdout=subprocess.PIPE, check=True).stdout.strip() != b"idle":
         pass
     return (time.perf_counter() - start) * 1000
 
