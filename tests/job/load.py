@@ -15,9 +15,12 @@ import time
 PAGE = resource.getpagesize()
 
 
-def burn(end: float) -> None:
+def burn(end: float, waited: multiprocessing.SimpleQueue[float]) -> None:
     while time.monotonic() < end:
         pass
+    # nanoseconds on a processor, nanoseconds that it was wanted and others had it
+    with open("/proc/self/schedstat", encoding="ascii") as file:
+        waited.put(int(file.read().split()[1]) / 1e9)
 
 
 def main() -> None:
@@ -30,7 +33,9 @@ def main() -> None:
     memory = bytearray(options.mib << 20)
     for page in range(0, len(memory), PAGE):
         memory[page] = 1
-    workers = [multiprocessing.Process(target=burn, args=(start + options.seconds,)) for _ in range(options.cores)]
+    waited: multiprocessing.SimpleQueue[float] = multiprocessing.SimpleQueue()
+    work = (start + options.seconds, waited)
+    workers = [multiprocessing.Process(target=burn, args=work) for _ in range(options.cores)]
     for worker in workers:
         worker.start()
     time.sleep(max(0, start + options.seconds - time.monotonic()))
@@ -40,6 +45,7 @@ def main() -> None:
     found = {
         "host": socket.gethostname(),
         "cpu_seconds": sum(one.ru_utime + one.ru_stime for one in used),
+        "waited_seconds": sum(waited.get() for _ in workers),
         "seconds": time.monotonic() - start,
         "gpus": os.environ.get("SLURM_STEP_GPUS") or os.environ.get("SLURM_JOB_GPUS", ""),
     }
