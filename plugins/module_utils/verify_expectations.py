@@ -19,7 +19,7 @@ from . import (
     verify_prometheus_checks,
     verify_slurm_checks,
 )
-from .verify_outcome import Json, Kind, Outcome, Scene
+from .verify_outcome import Json, Kind, Outcome, Scene, one_line
 
 KINDS: dict[str, Kind] = {
     **verify_host_checks.KINDS,
@@ -66,12 +66,21 @@ def wanted(expected: Mapping[str, t.Any]) -> Json:
     result: Json = {look: [] for look in LOOKS}
     for kind, expectation in expected.items():
         for look, things in KINDS[kind].wants(expectation).items():
-            result[look] += [thing for thing in things if thing not in result[look]]
+            for thing in things:
+                if thing not in result[look]:
+                    result[look].append(thing)
     result["requests"] = [{**REQUEST, **request} for request in result["requests"]]
     return result
 
 
 def judge(expected: Mapping[str, t.Any], facts: Json, deploy: str) -> list[Outcome]:
-    """Every check's outcome."""
+    """Every check's outcome; what an odd host says that nobody has thought of is a failed check, too."""
     scene = Scene(facts, deploy)
-    return [outcome for kind, expectation in expected.items() for outcome in KINDS[kind].judge(expectation, scene)]
+    outcomes: list[Outcome] = []
+    for kind, expectation in expected.items():
+        try:
+            outcomes.extend(KINDS[kind].judge(expectation, scene))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            seen = one_line(f"what was seen makes no sense: {type(error).__name__}: {error}")
+            outcomes.append(Outcome(kind, "", False, seen, f"{kind} that can be judged", "see -vvv of this task"))
+    return outcomes

@@ -109,7 +109,7 @@ def certificate(days: float) -> tuple[str, str]:
         f"made = made.not_valid_after(now + d.timedelta(days={days}))\n"
         f"open('{path}', 'wb').write(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))\n"
     )
-    return f"cp -a {path} {path}.kept && python3 - <<'END'\n{program}END", f"mv {path}.kept {path}"
+    return f"cp -a {path} {path}.kept && python3 - <<'END'\n{program}END\n", f"mv {path}.kept {path}"
 
 
 def stopped_monitor(host: str) -> Fault:
