@@ -463,7 +463,7 @@ AWAY_ROUND = Round(
             "Prometheus stopped",
             PROMETHEUS,
             "systemctl stop prometheus",
-            "systemctl start prometheus",
+            "systemctl start prometheus; until curl -sf localhost:9090/-/ready; do sleep 0.5; done",
             of(
                 PROMETHEUS,
                 ("service_active", "prometheus.service"),
