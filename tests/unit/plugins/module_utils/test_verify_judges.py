@@ -343,7 +343,6 @@ CONTROLLER_FAULTS = [
         {"rc": 1, "stdout": "", "stderr": "Unable to contact slurm controller"},
         ("slurm_answers", "scontrol show config", "ended with 1 and said: Unable to contact slurm controller"),
     ),
-    ),
     (
         CONFIG,
         config("ClusterName             = slurm", "ClusterName = hal"),
