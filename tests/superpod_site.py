@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
+
+from terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = "bcm-head-01"
@@ -18,6 +22,13 @@ class SuperpodSite:
 
     def __init__(self, lab_id: str) -> None:
         self._environment = {"LAB_ID": lab_id, **os.environ}
+        self._terminals: list[Terminal] = []
+
+    def boot(self, dgx: int) -> None:
+        """With so many DGX nodes; `info` is then what `superpod info` says."""
+        self.superpod("up", "--dgx", str(dgx))
+        self.info: dict[str, Any] = json.loads(self.superpod("info"))
+        self.shared: str = self.info["shared_dir"]
 
     def superpod(self, *arguments: str, timeout: float = 600) -> str:
         done = subprocess.run(
@@ -52,6 +63,17 @@ class SuperpodSite:
 
     def read(self, path: str, host: str = HEAD) -> str:
         return self.superpod("exec", host, "cat", path)
+
+    def terminal(self, command: str) -> Terminal:
+        """A command on the head node, in a terminal, as somebody sits there."""
+        opened = Terminal(["-i", self.info["ssh_key"], f"root@{self.info['hosts'][HEAD]['address']}"], command)
+        self._terminals.append(opened)
+        return opened
+
+    def close_terminals(self) -> None:
+        """End what a failed test has left at a terminal."""
+        while self._terminals:
+            self._terminals.pop().close()
 
 
 def grafana_repository(shared: str, directory: Path) -> dict[str, object]:

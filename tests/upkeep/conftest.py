@@ -34,5 +34,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpkeepLab]:
         made.wait_for_targets(TARGETS)
         yield made
     finally:
+        made.close_terminals()
         if os.environ.get("SUPERPOD_LAB_KEEP") != "1":
             made.superpod("down")

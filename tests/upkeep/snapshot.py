@@ -52,8 +52,8 @@ class Snapshot:
 
     def differences(self, later: Snapshot) -> list[str]:
         """One line for each thing that is not as it was, beginning with + (new), - (gone) or ! (changed)."""
-        found = _compare("", self.files, later.files)
-        found += _compare("package ", self.packages, later.packages)
+        found = compare("", self.files, later.files)
+        found += compare("package ", self.packages, later.packages)
         for kind, was, now in (("account", self.accounts, later.accounts), ("unit", self.units, later.units)):
             found += [f"- {kind} {line}" for line in sorted(was - now)]
             found += [f"+ {kind} {line}" for line in sorted(now - was)]
@@ -64,7 +64,7 @@ class Snapshot:
         return sorted(later.files.keys() - self.files.keys())
 
 
-def _compare(kind: str, was: dict[str, Entry] | dict[str, str], now: dict[str, Entry] | dict[str, str]) -> list[str]:
+def compare(kind: str, was: dict[str, Entry] | dict[str, str], now: dict[str, Entry] | dict[str, str]) -> list[str]:
     found = []
     for name in sorted(was.keys() | now.keys()):
         if name not in now:

@@ -11,6 +11,7 @@ comes last (conftest.py says in which order the files run). What one has::
     lab.cmsh("device; list")
     lab.targets()                                               # Prometheus': {"dgx-01:9100": "up", ...}
     lab.put(text, path, host); lab.read(path, host)
+    lab.terminal(command)                                       # on the head node, to type answers
     lab.before                                                  # Snapshots of everything from before the deployment
     lab.snapshots()                                             # and as it is now
 """
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from bcm_simulator.store import parse
 from snapshot import NOT_LOOKED_AT, Entry, Files, Snapshot, accounts
 from superpod_site import COMMAND, SuperpodSite, grafana_repository
 
@@ -46,7 +48,7 @@ dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n'
 
 @dataclass(frozen=True)
 class Everything:
-    """All hosts, the shared storage, BCM's state (profiles, certificates, Slurm's settings, roles)."""
+    """All hosts, the shared storage, and BCM: its state, and under `slurm` what cmsh shows of Slurm's settings."""
 
     hosts: dict[str, Snapshot]
     shared: dict[str, Entry]
@@ -63,16 +65,14 @@ class UpkeepLab(SuperpodSite):
 
     def up(self, directory: Path) -> None:
         """Boot it and make it the site that will be monitored; `directory` is for what is built on the way."""
-        self.superpod("up", "--dgx", str(len(NODES)))
-        info = json.loads(self.superpod("info"))
-        self.shared = Path(info["shared_dir"])
-        self._bcm = Path(info["bcm"]["state_file"])
-        self._addresses = {name: host["address"] for name, host in info["hosts"].items()}
+        self.boot(dgx=len(NODES))
+        self._bcm = Path(self.info["bcm"]["state_file"])
+        self._addresses = {name: host["address"] for name, host in self.info["hosts"].items()}
         self._roots = {
             name: Path("/proc", self.superpod("labhost", "pid", name).strip(), "root") for name in self._addresses
         }
         variables = yaml.safe_load(self.read(VARIABLES))
-        variables.update(grafana_repository(str(self.shared), directory))
+        variables.update(grafana_repository(self.shared, directory))
         variables.update(
             {
                 "superpod_gpu_exporter": "nvidia_gpu_prometheus_exporter",
@@ -127,7 +127,7 @@ class UpkeepLab(SuperpodSite):
     def snapshots(self) -> Everything:
         """Everything as it is now."""
         hosts = {name: self._snapshot(name, root) for name, root in self._roots.items()}
-        return Everything(hosts, self._files.below(self.shared, shown_as="/cm/shared"), self._state())
+        return Everything(hosts, self._files.below(Path(self.shared), shown_as="/cm/shared"), self._state())
 
     def _snapshot(self, host: str, root: Path) -> Snapshot:
         units, packages = self.run(LOOK, host).split("----\n")
@@ -140,5 +140,6 @@ class UpkeepLab(SuperpodSite):
         )
 
     def _state(self) -> dict[str, Any]:
-        state: dict[str, Any] = yaml.safe_load(self._bcm.read_text())
-        return state
+        state = dict(parse(self._bcm.read_text(), str(self._bcm)))
+        del state["wlm"]  # which does not tell a default from the same value
+        return {**state, "slurm": self.cmsh("wlm; use slurm; show; cgroups; show").splitlines()}
