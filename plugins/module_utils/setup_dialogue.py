@@ -136,11 +136,6 @@ def warnings(answers: Mapping[str, Value], explicit: set[str]) -> list[str]:
         )
     if answers.get("prometheus") == "skip":
         said.append("Without Prometheus nothing is stored: jobstats and dashboards stay empty.")
-    if answers.get("configure_slurm") and answers.get("job_summaries") is False:
-        said.append(
-            "configure_slurm is yes, but job_summaries is no: one role does both, so Slurm is left alone, and its "
-            "settings are on the list of what is left to do."
-        )
     return said
 
 

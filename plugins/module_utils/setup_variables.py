@@ -53,13 +53,13 @@ def system_groups(answers: Mapping[str, Value]) -> dict[str, Rule]:
 
 
 def _role_for_slurm(answers: Mapping[str, Value]) -> bool:
-    """One role stores summaries and constrains jobs; without summaries Slurm is left alone."""
-    return bool(answers.get("job_summaries"))
+    """One role stores summaries and constrains jobs; if it shall do neither, Slurm is left alone."""
+    return bool(answers.get("job_summaries")) or slurm_is_configured(answers)
 
 
 def slurm_is_configured(answers: Mapping[str, Value]) -> bool:
     """Whether Slurm's constraints are set by a role and not by hand."""
-    return _role_for_slurm(answers) and bool(answers.get("configure_slurm"))
+    return bool(answers.get("configure_slurm"))
 
 
 def _login_nodes(answers: Mapping[str, Value]) -> Rule:
@@ -101,6 +101,7 @@ def variables(answers: Mapping[str, Value]) -> dict[str, Value]:
     }
     if _role_for_slurm(answers):
         made["slurm_controller_constrain_jobs"] = answers.get("configure_slurm")
+        made["slurm_controller_summaries"] = answers.get("job_summaries")
     if answers.get("prometheus") == "new":
         made["prometheus_server_port"] = answers.get("prometheus_port")
         made["prometheus_server_retention_time"] = f"{answers.get('prometheus_retention_days', 365)}d"

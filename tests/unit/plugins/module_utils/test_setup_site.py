@@ -131,6 +131,25 @@ def test_without_a_role_monitor_the_playbook_writes_the_targets() -> None:
     assert task["groups"][2]["targets"] == ["{{ inventory_hostname }}:9400"]
 
 
+@pytest.mark.parametrize(
+    ("configure", "summaries", "controllers", "set_"),
+    [
+        (True, True, ["slurmserver"], {"constrain_jobs": True, "summaries": True}),
+        (True, False, ["slurmserver"], {"constrain_jobs": True, "summaries": False}),
+        (False, True, ["slurmserver"], {"constrain_jobs": False, "summaries": True}),
+        (False, False, None, {}),
+    ],
+)
+def test_slurms_settings_and_summaries_are_two_choices(
+    configure: bool, summaries: bool, controllers: list[str] | None, set_: dict[str, bool]
+) -> None:
+    given = answers({"configure_slurm": configure, "job_summaries": summaries})
+    made = {name: value for name, value in variables(given).items() if name.startswith("slurm_controller_")}
+    assert made == {f"slurm_controller_{name}": value for name, value in set_.items()}
+    inventory = load(files(given, PLACE)["bcm_inventory.yml"].content)
+    assert inventory["system_groups"]["slurm_controllers"].get("roles") == controllers
+
+
 def test_login_nodes_by_role_leave_out_those_where_nobody_logs_in() -> None:
     inventory = load(files(answers({}), PLACE)["bcm_inventory.yml"].content)
     assert inventory["system_groups"]["login_nodes"] == {
@@ -147,7 +166,9 @@ def test_what_is_left_to_do_fits_the_site() -> None:
     assert "http://mon-01:3001" in existing
     skipped = files(answers(VARIANTS[5]), PLACE)["NEXT_STEPS.md"].content
     assert "Open OnDemand" in skipped
-    assert "JobAcctGatherType" in skipped
+    assert "JobAcctGatherType" not in skipped  # without summaries, too, the role sees to Slurm's settings
+    alone = files(answers({**VARIANTS[5], "configure_slurm": False}), PLACE)["NEXT_STEPS.md"].content
+    assert "JobAcctGatherType" in alone
     usual = files(answers({}), PLACE)["NEXT_STEPS.md"].content
     assert "Open OnDemand" not in usual
     assert "JobAcctGatherType" not in usual
