@@ -177,6 +177,7 @@ _BY_ROLE: dict[str, dict[str, str]] = {
         IMAGE_SAFE: """
             /etc/systemd/system/multi-user.target.wants/grafana-server.service
             /etc/grafana/grafana.ini
+            /etc/grafana/provisioning
             /etc/grafana/provisioning/datasources
             /etc/grafana/provisioning/dashboards
             /etc/grafana/provisioning/datasources/superpod.yml
