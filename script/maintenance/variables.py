@@ -173,10 +173,20 @@ def playbook_section(playbook: Playbook) -> str:
     return "\n\n".join(parts)
 
 
-def undescribed(playbook: Playbook, text: str) -> set[str]:
-    """Variables that a playbook reads and that neither its comment nor shared_variables.yml describes."""
-    body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    return set(re.findall(r"\bsuperpod_\w+", body)) - set(playbook.variables) - set(SHARED) - NOT_VARIABLES
+def without_comments(text: str) -> str:
+    """A playbook's lines but for those that are comments."""
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+
+
+def set_by(text: str) -> set[str]:
+    """Variables that a playbook sets itself, for its own tasks or for a playbook that imports it."""
+    found = re.findall(r"register: (\w+)|^\s*(?:- )?(superpod_\w+):", without_comments(text), re.MULTILINE)
+    return {name for names in found for name in names}
+
+
+def read_by(text: str) -> set[str]:
+    """Variables of the form superpod_x that a playbook reads or sets."""
+    return set(re.findall(r"\bsuperpod_\w+", without_comments(text)))
 
 
 def document(root: Path) -> str:
@@ -185,16 +195,15 @@ def document(root: Path) -> str:
     for role in sorted(path.name for path in (root / "roles").iterdir() if path.is_dir()):
         specs[role] = yaml.safe_load((root / "roles" / role / "meta/argument_specs.yml").read_text())
         defaults[role] = yaml.safe_load((root / "roles" / role / "defaults/main.yml").read_text()) or {}
-    playbooks = []
-    for path in sorted((root / "playbooks").glob("*.yml")):
-        text = path.read_text()
-        playbook = playbook_head(path.stem, text)
-        missing = undescribed(playbook, text)
+    texts = {path.stem: path.read_text() for path in sorted((root / "playbooks").glob("*.yml"))}
+    playbooks = [playbook_head(name, text) for name, text in texts.items()]
+    # one may import another, and so reads what that one's comment describes
+    known = {*SHARED, *NOT_VARIABLES, *(name for playbook in playbooks for name in playbook.variables)}
+    known |= {name for text in texts.values() for name in set_by(text)}
+    for name, text in texts.items():
+        missing = sorted(read_by(text) - known)
         if missing:
-            raise NotDescribed(
-                f"{path.name} reads {', '.join(sorted(missing))}: describe it in the comment at its head."
-            )
-        playbooks.append(playbook)
+            raise NotDescribed(f"{name}.yml reads {', '.join(missing)}: describe it in the comment at its head.")
     shown = [playbook for playbook in playbooks if playbook.commands]
     links = [f"[role {role}](#role-{role})" for role in specs]
     links += [f"[playbook {playbook.name}](#playbook-{playbook.name})" for playbook in shown]

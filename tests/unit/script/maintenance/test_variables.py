@@ -39,6 +39,10 @@ PLAYBOOK = """# SPDX-License-Identifier: GPL-3.0-or-later
 # superpod_a, superpod_b  both
 - hosts: all
   vars: {x: "{{ superpod_thing }}", y: "{{ superpod_state }}"}
+  tasks:
+    - register: superpod_own
+    - set_fact:
+        superpod_other: "{{ superpod_own }}"
 """
 
 
