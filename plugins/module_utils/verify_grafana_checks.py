@@ -82,4 +82,20 @@ def _value(answer: t.Any, kind: type) -> tuple[t.Any, str]:
     return (kind() if reason else answer["value"]), reason
 
 
-KINDS = {"grafana": Kind(grafana_wanted, judge_grafana)}
+# --- grafana_content: what the module of this name said in check mode ---
+
+
+def judge_grafana_content(result: t.Any, scene: Scene) -> Iterator[Outcome]:
+    wrong = ""
+    if not isinstance(result, dict) or result.get("failed") or "changed" not in result:
+        wrong = one_line(result.get("msg", "no answer")) if isinstance(result, dict) else "no answer"
+    elif result["changed"]:
+        wrong = one_line(f"would change: {', '.join(map(str, result.get('changes') or []))}")
+    expected = "data source, folder and dashboards as the role gives them"
+    yield Outcome("grafana_content", "Grafana", not wrong, wrong, expected, scene.deploy)
+
+
+KINDS = {
+    "grafana": Kind(grafana_wanted, judge_grafana),
+    "grafana_content": Kind(lambda _result: {}, judge_grafana_content),
+}

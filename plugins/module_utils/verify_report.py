@@ -83,7 +83,7 @@ def table(entry: Json) -> list[str]:
 def sentence(failures: list[Json], hosts: int) -> str:
     """All of it in one sentence."""
     if not failures:
-        return f"Everything is as it should be on {hosts} hosts."
+        return f"Everything is as it should be on {hosts} host{'' if hosts == 1 else 's'}."
     where = sorted({each["host"] for each in failures})
     named = ", ".join(where[:5]) + (f" and {len(where) - 5} more" if len(where) > 5 else "")
     checks = "check" if len(failures) == 1 else "checks"

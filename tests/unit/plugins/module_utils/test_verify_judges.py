@@ -594,3 +594,18 @@ def test_no_target_file_is_too_odd(content: bytes) -> None:
     files = {"dgx-01.json": content}
     seen = verify_prometheus_checks.file_problem(files, "dgx-01.json", "dgx-01", "slurm", EXPORTERS)
     assert (seen == "") == (content == encode(build("dgx-01", "slurm", [("node_exporter", 9100)])))
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        ({"changed": False, "changes": []}, ""),
+        ({"changed": True, "changes": ["dashboard superpod-job"]}, "would change: dashboard superpod-job"),
+        ({"failed": True, "msg": "Grafana refuses the token"}, "Grafana refuses the token"),
+        ("", "no answer"),
+    ],
+)
+def test_a_grafana_that_is_elsewhere(said: t.Any, seen: str) -> None:
+    assert findings({"grafana_content": said}, {"time": NOW}) == (
+        [("grafana_content", "Grafana", seen)] if seen else []
+    )
