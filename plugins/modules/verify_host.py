@@ -15,7 +15,7 @@ description:
     and says which checks failed, what was seen and expected, and the command that mends it.
   - The expectations are judged on the control machine. The host is only told what to look at, and nothing there is
     changed; each look has its own time, so that a file server or a driver that hangs is a finding and no more.
-  - The playbook P(superpod.monitoring.verify#playbook) uses it for all roles.
+  - The playbook C(superpod.monitoring.verify) uses it for all roles.
 author:
   - The superpod.monitoring developers (@superpod-monitoring)
 extends_documentation_fragment:
