@@ -7,15 +7,14 @@ SUPERPOD_LAB_TESTS=1 as root; LAB_ID chooses the lab (default 13), SUPERPOD_LAB_
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
+from first_run import FirstRun, deploy, foretell
+from superpod_site import SuperpodSite
 
-ROOT = Path(__file__).resolve().parents[2]
 NODE = "dgx-01"
 TARGETS = "/cm/shared/apps/jobstats/prometheus-targets"
 
@@ -32,24 +31,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Lab:
-    """The simulated SuperPOD, by its own command."""
+    """Deployed in one run, of which is kept what it would do (`foretold`) and what it has said (`first_run`)."""
+
+    foretold: FirstRun
+    first_run: str
 
     def __init__(self) -> None:
-        self._environment = {"LAB_ID": "13", **os.environ}
-
-    def superpod(self, *arguments: str, timeout: float = 600) -> str:
-        done = subprocess.run(
-            [str(ROOT / "lab/superpod"), *arguments],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        if done.returncode:
-            raise AssertionError(f"superpod {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
-        return done.stdout
+        self.site = SuperpodSite("13")
+        self.superpod = self.site.superpod
 
     def run(self, script: str, host: str = NODE, timeout: float = 120) -> str:
         """A bash script on a host; an exit status other than 0 fails the test."""
@@ -89,15 +78,12 @@ def until(wanted: Callable[[], bool], seconds: float = 40) -> float:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     made = Lab()
-    made.superpod("up", "--dgx", "1")
+    made.site.boot(1)
     try:
-        made.run(
-            "cd /root/superpod && ansible-playbook site.yml -i bcm_inventory.yml --limit dgx_nodes",
-            host="bcm-head-01",
-            timeout=600,
-        )
+        made.foretold = foretell(made.site, tmp_path_factory.mktemp("grafana"))
+        made.first_run = deploy(made.site)
         yield made
     finally:
         if os.environ.get("SUPERPOD_LAB_KEEP") != "1":

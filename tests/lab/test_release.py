@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Lab
+from conftest import Lab
+from superpod_site import ROOT
 
 HEAD = "bcm-head-01"
 INSTALLED = "/root/release"
