@@ -14,6 +14,8 @@ COLLECTION_PATH = "/usr/share/ansible/collections/ansible_collections/superpod/m
 SITE_PATH = "/root/superpod"
 # On head nodes; both see the same directory, as two CMDaemons share one database.
 SIMULATOR_PATH = "/cm/local/apps/cmd/simulator"
+# On head nodes: the hosts' root file system, read-only, from which tests make software images without copying it.
+BASE_IMAGE_PATH = "/cm/base-image"
 HEAD_NODE_ROLES = ["backup", "storage", "headnode", "monitoring", "provisioning", "boot"]
 GPUS = 8
 MAX_HEAD_NODES = 9
@@ -99,6 +101,7 @@ def boot_options(host: Host, settings: Settings, dgx_cgroup: str) -> list[str]:
         options += ["--alias", host.alias]
     if host.kind == "head_node":
         options += ["--share", f"{settings.bcm}:{SIMULATOR_PATH}"]
+        options += ["--share", f"{settings.image}:{BASE_IMAGE_PATH}:ro"]
         # a link to the checkout, since words in labhost's file of hosts may hold no blanks and paths may
         options += ["--share", f"{settings.data}/checkout:{COLLECTION_PATH}:ro"]
     if host.kind == "dgx":

@@ -12,6 +12,7 @@ import contextlib
 import os
 import queue
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -74,7 +75,8 @@ def grab(executable: str | None, node: str, image: str | None, *, write: bool, t
         try:
             return _wait(process, node, line, timeout)
         finally:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _wait(process: subprocess.Popen[str], node: str, line: str, timeout: float) -> Grabbed:
@@ -89,16 +91,15 @@ def _wait(process: subprocess.Popen[str], node: str, line: str, timeout: float) 
     said: list[str] = []
     while True:
         limit = timeout if events else min(timeout, _START_SECONDS)
-        try:
+        text: str | None = None
+        with contextlib.suppress(queue.Empty):
             text = lines.get(timeout=max(0.0, began + limit - time.monotonic()))
-        except queue.Empty:
-            text = None
-        if text is None:
+        if text is None:  # or cmsh has ended
             words = " / ".join(said) or "nothing"
             if not events:
                 raise Failure(f"BCM did not begin to grab {node}; it said: {words}", "refused", bcm=words)
             raise Failure(
-                f"BCM did not say within {timeout:g} s that the grab of {node} is complete; it may still go on: "
+                f"BCM did not say in {time.monotonic() - began:.0f} s that {node} is grabbed; it may go on: "
                 f"look at its events and at synclog of {node} in cmsh before anything else is done with the image",
                 "timeout",
                 events=events,

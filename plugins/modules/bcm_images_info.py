@@ -129,26 +129,27 @@ def gather(cmsh: Cmsh, wanted: list[str] | None, node: str | None) -> dict[str, 
         categories[name] = _described(rows[name], images, values)
     if node is None:
         return {"images": images, "categories": categories, "node": {}}
-    own = read(cmsh, ["device", node], ["category", "softwareimage", *LISTS, SCRIPT])
-    category = without_inheritance(own["category"])
+    category = _own(read(cmsh, ["device", node], ["category"])["category"])
     if category not in rows:
         raise Failure(f"{node} has no category in BCM, and so no software image; give another node", "not_found")
-    values = categories[category]["lists"] if category in categories else read(cmsh, ["category", category], LISTS)
+    inherited = read(cmsh, ["category", category], [*LISTS, SCRIPT])
+    own = read(cmsh, ["device", node], ["softwareimage", *LISTS, SCRIPT])
     # BCM may show what a node inherits, or nothing
-    values = {name: without_inheritance(own[name]).strip("\n") or values[name] for name in LISTS}
-    described = _described(
-        without_inheritance(own["softwareimage"]) or rows[category],
-        images,
-        {**values, SCRIPT: without_inheritance(own[SCRIPT])},
-    )
+    values = {name: _own(own[name]) or inherited[name] for name in inherited}
+    described = _described(_own(own["softwareimage"]) or rows[category], images, values)
     return {"images": images, "categories": categories, "node": {"category": category, **described}}
+
+
+def _own(value: str) -> str:
+    """A node's value without the mark of an inherited one, which may stand alone."""
+    return "" if value.strip() == "(default)" else without_inheritance(value)
 
 
 def _described(image: str, images: dict[str, str], values: dict[str, str]) -> dict[str, t.Any]:
     return {
         "image": image,
         "path": images.get(image, ""),
-        "lists": {name: values[name] for name in LISTS},
+        "lists": {name: values[name].strip("\n") for name in LISTS},
         "script": bool(values[SCRIPT].strip()),
     }
 

@@ -49,12 +49,12 @@ def imageupdate(shell: Shell, arguments: Statement) -> None:
 
 
 def _begin(shell: Shell, node: str, mode: str, image: str | None, *, dry_run: bool) -> subprocess.Popen[bytes]:
-    if not dry_run:
-        shell.workspace.permit_transfer(f"cmsh {mode.lower()} {node} {image or ''}".rstrip())
     try:
         transfer = plan(shell.state, node, mode, image, dry_run)
     except StateError as error:
         raise CmshError(str(error)) from error
+    if not dry_run:
+        shell.workspace.permit_transfer(f"cmsh {mode.lower()} {node} {image or ''}".rstrip())
     if dry_run:
         shell.output(_DRY_RUN)
     return start(shell.workspace.state_file, transfer, image)
