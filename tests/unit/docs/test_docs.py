@@ -172,3 +172,9 @@ def test_what_a_run_says_is_explained() -> None:
         if constants(message) and not any(word in part or part in word for part in constants(message) for word in words)
     ]
     assert missing == [], "give these a line in docs/troubleshooting.md, below What a run says"
+
+
+def test_the_index_has_every_page() -> None:
+    linked = {target.partition("#")[0] for target in LINK.findall(text_of("docs/README.md"))}
+    pages = {Path(name).name for name in PAGES if name.startswith("docs/")} - {"README.md"}
+    assert pages - linked == set(), "give it a line in docs/README.md"
