@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .exclude_list import NO_NEW_FILES, ExcludeList, escaped, parse
-from .installed_files import INSTALLED_FILES, PER_NODE, SECRET, InstalledFile, matcher
+from .installed_files import BY_PACKAGES, INSTALLED_FILES, PER_NODE, SECRET, InstalledFile, matcher
 
 ROLES_OF_GROUPS: dict[str, tuple[str, ...]] = {
     "dgx_nodes": ("dgx_exporters", "role_monitor"),
@@ -160,6 +160,7 @@ def leaked(in_image: Iterable[File], accepted: Iterable[str] = ()) -> list[File]
         for file in in_image
         if file["class"] in (PER_NODE, SECRET)
         and file["type"] != "directory"
+        and file["path"] not in BY_PACKAGES
         and not any(accept.fullmatch(file["path"]) for accept in wanted)
     ]
 

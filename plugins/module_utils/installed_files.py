@@ -237,6 +237,9 @@ _BY_ROLE: dict[str, dict[str, str]] = {
     },
 }
 
+BY_PACKAGES = frozenset({"/etc/prometheus/prometheus.yml"})
+"""Of one host, and yet in an image without harm: the distribution's package brings one, and nothing secret is in it."""
+
 INSTALLED_FILES: tuple[InstalledFile, ...] = tuple(_table())
 
 

@@ -108,19 +108,21 @@ login that both share.
 
 def _imaging(answers: Mapping[str, Value]) -> str:
     images = (
-        f"Software images are in the inventory: `{_COMMAND} --limit bcm_images` installs into them, without starting\n"
-        "anything there. Then `imageupdate` in cmsh brings it to running nodes.\n"
+        "Software images are in the inventory.\n"
         if answers.get("bcm_category_management")
-        else "Either set `software_images: true` in `bcm_inventory.yml` and install into the images with\n"
-        "`--limit bcm_images`, or run `grabimage -w` from one node of each kind after a run.\n"
+        else "Set `software_images: true` in `bcm_inventory.yml`, so that the inventory has them.\n"
     )
     return f"""\
 ## BCM's software images
 
-A node that is reinstalled has what its software image has, and the next sync removes what is not in there.
-{images}
-A grab without more exclude lines takes keys and state of that one node along. Look first:
-`ansible-playbook superpod.monitoring.audit_image -i bcm_inventory.yml`. If a program carries file capabilities
+A node that is reinstalled has what its software image has, and the next sync removes what is not in there, the role
+monitor's key and state included. `docs/imaging.md` of the collection explains it. {images}
+1. See what the exclude lists let through: `ansible-playbook superpod.monitoring.audit_image -i bcm_inventory.yml`; add the
+   missing rules by the same with `-e superpod_exclude_lines=yes`.
+2. On the head node: `{_COMMAND} --limit bcm_images` installs into the images, with nothing started and no key.
+3. `cmsh -c 'device; use dgx-01; imageupdate -w --wait'` brings it to a running node, `{_COMMAND} --limit dgx-01` the key.
+
+Where images are made from nodes by custom, `superpod.monitoring.grab_image` does 1 before it grabs. If a program carries file capabilities
 (`setcap`), the image must keep extended attributes, or they are lost on the way; BCM has a setting for that on the
 image (`rsyncxattr`).
 """

@@ -171,6 +171,7 @@ def test_what_must_not_be_in_an_image() -> None:
         file("/var/lib/bcm-role-monitor", "per_node", "directory"),
         file("/var/lib/bcm-role-monitor/d_state.json", "per_node"),
         file("/etc/bcm-role-monitor/config.json"),
+        file("/etc/prometheus/prometheus.yml", "per_node"),
     ]
     assert [item["path"] for item in leaked(files)] == [KEY, "/var/lib/bcm-role-monitor/d_state.json"]
     assert [item["path"] for item in leaked(files, ["/etc/bcm-role-monitor/client*"])] == [
