@@ -117,12 +117,13 @@ def _imaging(answers: Mapping[str, Value]) -> str:
 
 A node that is reinstalled has what its software image has, and the next sync removes what is not in there, the role
 monitor's key and state included. `docs/imaging.md` of the collection explains it. {images}
-1. See what the exclude lists let through: `ansible-playbook superpod.monitoring.audit_image -i bcm_inventory.yml`; add the
-   missing rules by the same with `-e superpod_exclude_lines=yes`.
+1. See what the exclude lists let through: `ansible-playbook superpod.monitoring.audit_image -i bcm_inventory.yml`; the
+   same with `-e superpod_exclude_lines=yes` adds the missing rules.
 2. On the head node: `{_COMMAND} --limit bcm_images` installs into the images, with nothing started and no key.
-3. `cmsh -c 'device; use dgx-01; imageupdate -w --wait'` brings it to a running node, `{_COMMAND} --limit dgx-01` the key.
+3. `cmsh -c 'device; use dgx-01; imageupdate -w --wait'` brings it to a running node, and
+   `{_COMMAND} --limit dgx-01` the key.
 
-Where images are made from nodes by custom, `superpod.monitoring.grab_image` does 1 before it grabs. If a program carries file capabilities
-(`setcap`), the image must keep extended attributes, or they are lost on the way; BCM has a setting for that on the
-image (`rsyncxattr`).
+Where images are made from nodes by custom, `superpod.monitoring.grab_image` does 1 before it grabs. If a program
+carries file capabilities (`setcap`), the image must keep extended attributes, or they are lost on the way; BCM has a
+setting for that on the image (`rsyncxattr`).
 """
