@@ -212,6 +212,8 @@ _BY_ROLE: dict[str, dict[str, str]] = {
     "slurm_controller": {
         IMAGE_SAFE: """
             /usr/local/sbin/epilogslurmctld-*.sh
+            /etc/systemd/system/jobstats-ingest-*.service /etc/systemd/system/jobstats-ingest-*.timer
+            /etc/systemd/system/timers.target.wants/jobstats-ingest-*.timer
         """,
         # made from what this controller's Slurm had before; in an image nobody can ask it
         PER_NODE: """
