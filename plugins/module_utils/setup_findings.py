@@ -59,7 +59,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Listener:
-    """A program that listens on a TCP port. `ours`: its unit was installed by this collection."""
+    """A program that listens on a TCP port. `ours`: its unit was installed by this collection, or it replaces it."""
 
     port: int
     program: str

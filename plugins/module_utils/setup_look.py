@@ -19,6 +19,9 @@ Json = dict[str, t.Any]
 
 OURS = "Managed by superpod.monitoring"
 """What stands at the top of every unit that the collection installs."""
+_EXPORTERS = ("node_exporter", "cgroup_exporter", "nvidia_gpu_prometheus_exporter", "dcgm-exporter")
+TAKEN_OVER = frozenset(f"{name}.service" for name in _EXPORTERS)
+"""Units that the role dgx_exporters replaces, whoever wrote them; their ports are not in its way."""
 
 _PSEUDO = frozenset(
     (
@@ -104,14 +107,19 @@ def _identity(target: str, fstype: str) -> str | None:
 # --- ports ---
 
 
+def is_ours(unit: str) -> bool:
+    """Whether the collection wrote this unit, or will."""
+    return unit in TAKEN_OVER or (unit != "" and OURS in _content(f"/etc/systemd/system/{unit}"))
+
+
 def listeners() -> list[Json]:
-    """Port, program and whether its unit is the collection's; needs root to see other users' programs."""
+    """Port, program and whether its unit is the collection's, or one it replaces; needs root to see other users'."""
     by_port: dict[int, Json] = {}
     for listener in tcp_listeners.listeners(set(range(1, 65536))):
         by_port[listener.port] = {
             "port": listener.port,
             "program": listener.process,
-            "ours": bool(listener.unit) and OURS in _content(f"/etc/systemd/system/{listener.unit}"),
+            "ours": is_ours(listener.unit),
         }
     return list(by_port.values())
 

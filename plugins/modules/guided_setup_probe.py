@@ -67,7 +67,7 @@ listeners:
       description: The kernel's name of the process; empty if it cannot be seen.
       type: str
     ours:
-      description: Whether its unit was installed by this collection.
+      description: Whether its unit was installed by this collection, or is an exporter's that it replaces.
       type: bool
   sample:
     - {port: 22, program: sshd, ours: false}

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.superpod.monitoring.plugins.module_utils import setup_look
 from ansible_collections.superpod.monitoring.plugins.module_utils.setup_findings import (
     Host,
@@ -63,6 +65,30 @@ def test_this_host() -> None:
         [found] = [listener for listener in setup_look.listeners() if listener["port"] == port]
     assert found["program"]
     assert found["ours"] is False
+
+
+@pytest.mark.parametrize(
+    ("unit", "content", "ours"),
+    [
+        ("", "", False),
+        ("sshd.service", "[Unit]\n", False),
+        ("prometheus.service", "# Managed by superpod.monitoring.prometheus_server\n", True),
+        ("prometheus.service", "[Unit]\n", False),
+        ("node_exporter.service", "[Unit]\n", True),
+        ("prometheus-node-exporter.service", "", False),
+    ],
+)
+def test_a_unit_is_ours_by_what_it_says_or_if_the_role_replaces_it(
+    monkeypatch: pytest.MonkeyPatch, unit: str, content: str, ours: bool
+) -> None:
+    monkeypatch.setattr(setup_look, "_content", lambda _path: content)
+    assert setup_look.is_ours(unit) is ours
+
+
+def test_the_units_that_are_replaced_are_the_roles() -> None:
+    role = Path(__file__).parents[4] / "roles/dgx_exporters/vars/main.yml"
+    units = yaml.safe_load(role.read_text(encoding="utf-8"))["_dgx_exporters_own_units"]
+    assert set(units) == setup_look.TAKEN_OVER
 
 
 def test_findings_from_what_the_modules_return() -> None:
