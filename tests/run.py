@@ -131,6 +131,7 @@ def stages() -> list[Stage]:
         Stage("molecule-prometheus", ["molecule", "test", "-s", "prometheus"]),
         pytest("lab", "-rP", "tests/lab", env={"SUPERPOD_LAB_TESTS": "1"}),
         pytest("admin", "tests/admin", env={"SUPERPOD_LAB_TESTS": "1"}),
+        pytest("upkeep", "tests/upkeep", env={"SUPERPOD_LAB_TESTS": "1"}),
     ]
 
 
