@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import time
@@ -30,13 +31,20 @@ MATRIX_TESTS = ("tests/unit/plugins", "tests/unit/roles")
 DECISION_COVERAGE = ("--cov=superpod_role_monitor.decision", "--cov-branch", "--cov-fail-under=100")
 
 
+WARNING = re.compile(r"\[(?:WARNING|DEPRECATION WARNING)\]")
+
+
 @dataclass(frozen=True)
 class Stage:
     name: str
     argv: list[str]
     quick: bool = False
+    """One of --quick; without `whole` of nothing else."""
+    whole: bool = True
     pytest: bool = False
     alone: bool = False
+    quiet: bool = False
+    """It fails if Ansible warns of anything."""
     cwd: Path = ROOT
     env: dict[str, str] = field(default_factory=dict)
 
@@ -78,21 +86,44 @@ def stages() -> list[Stage]:
         report = f"--junitxml={LOGS / (name + '.xml')}"
         return Stage(name, [python, "-m", "pytest", report, *args], quick, pytest=True, env=env or {})
 
+    def lab(name: str) -> Stage:
+        return pytest(name, "-rP", f"tests/{name}", env={"SUPERPOD_LAB_TESTS": "1"})
+
+    def scenario(name: str) -> Stage:
+        return Stage(f"molecule-{name}", ["molecule", "test", "-s", name], quiet=True)
+
+    ansible_lint = ["ansible-lint", "--offline", "--strict", "--nocolor", "-q"]
+    # the longest first, so that two at a time end together
     return [
-        Stage("ruff-check", ["ruff", "check"], quick=True),
-        Stage("ruff-format", ["ruff", "format", "--check"], quick=True),
-        Stage("shellcheck", ["shellcheck", "-x", *shell_scripts()], quick=True),
-        Stage("yamllint", ["yamllint", "--strict", *tracked("*.yml", "*.yaml")], quick=True),
-        Stage("reuse", ["reuse", "lint", "--quiet"], quick=True),
-        Stage("mypy", ["mypy"], quick=True),
-        Stage("ansible-lint", ["ansible-lint", "--offline", "--strict", "--nocolor", "-q"], quick=True),
-        Stage("antsibull-changelog", ["antsibull-changelog", "lint"], quick=True, cwd=COLLECTION),
+        scenario("default"),
+        lab("upkeep"),
+        scenario("prometheus"),
+        lab("lab"),
+        scenario("job"),
+        scenario("slurm"),
+        scenario("grafana"),
+        lab("image"),
+        scenario("exporters"),
+        lab("admin"),
+        *(pytest(f"core-{core}", "-n", "2", *MATRIX_TESTS, python=python) for core, python in matrix()),
+        pytest("unit", "-n", "2", "-m", "not plays", "tests/unit", quick=True),
+        pytest("plays", "-n", "2", "-m", "plays", "tests/unit"),
+        Stage("ansible-lint", ansible_lint),
+        # what is released; the rest, scenarios above all, takes twice as long
+        Stage("ansible-lint-released", [*ansible_lint, "roles", "playbooks"], quick=True, whole=False),
+        Stage("sanity", ["tests/ansible-test", "sanity"]),
+        Stage("units", ["tests/ansible-test", "units"]),
+        pytest("faults", "-rP", "tests/faults"),
+        Stage("lab-selftest", ["lab/selftest"]),
+        pytest("dashboards", "tests/dashboards"),
+        pytest("decision-coverage", *DECISION_COVERAGE, "tests/unit/files/role_monitor"),
         Stage(
             "antsibull-docs",
             ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "self", "."],
             quick=True,
             cwd=COLLECTION,
         ),
+        Stage("mypy", ["mypy"], quick=True),
         # the daemon sees plugins/module_utils as its own package, which files/role_monitor has a link for
         Stage(
             "mypy-daemon",
@@ -112,27 +143,20 @@ def stages() -> list[Stage]:
             ["mypy", "--python-version", "3.11", "--cache-dir", ".cache/mypy-dashboards", "dashboards"],
             quick=True,
         ),
-        pytest("unit", "-n", "2", "-m", "not plays", "tests/unit", quick=True),
-        pytest("plays", "-n", "2", "-m", "plays", "tests/unit"),
-        Stage("sanity", ["tests/ansible-test", "sanity"]),
-        Stage("units", ["tests/ansible-test", "units"]),
-        pytest("decision-coverage", *DECISION_COVERAGE, "tests/unit/files/role_monitor"),
-        pytest("dashboards", "tests/dashboards"),
-        *(pytest(f"core-{core}", "-n", "2", *MATRIX_TESTS, python=python) for core, python in matrix()),
-        pytest("faults", "-rP", "tests/faults"),
-        Stage("lab-selftest", ["lab/selftest"]),
+        Stage("shellcheck", ["shellcheck", "-x", *shell_scripts()], quick=True),
+        Stage("yamllint", ["yamllint", "--strict", *tracked("*.yml", "*.yaml")], quick=True),
+        Stage("reuse", ["reuse", "lint", "--quiet"], quick=True),
+        Stage("antsibull-changelog", ["antsibull-changelog", "lint"], quick=True, cwd=COLLECTION),
+        Stage("ruff-check", ["ruff", "check"], quick=True),
+        Stage("ruff-format", ["ruff", "format", "--check"], quick=True),
         # compares what labs share, such as ip_forward, before and after
         Stage("lab-crashtest", ["lab/crashtest"], alone=True),
-        Stage("molecule-default", ["molecule", "test", "-s", "default"]),
-        Stage("molecule-exporters", ["molecule", "test", "-s", "exporters"]),
-        Stage("molecule-grafana", ["molecule", "test", "-s", "grafana"]),
-        Stage("molecule-job", ["molecule", "test", "-s", "job"]),
-        Stage("molecule-slurm", ["molecule", "test", "-s", "slurm"]),
-        Stage("molecule-prometheus", ["molecule", "test", "-s", "prometheus"]),
-        pytest("lab", "-rP", "tests/lab", env={"SUPERPOD_LAB_TESTS": "1"}),
-        pytest("admin", "tests/admin", env={"SUPERPOD_LAB_TESTS": "1"}),
-        pytest("upkeep", "tests/upkeep", env={"SUPERPOD_LAB_TESTS": "1"}),
     ]
+
+
+def warned(log: str) -> list[str]:
+    """The lines in which Ansible warns or calls something deprecated."""
+    return [line for line in re.sub(r"\x1b\[[0-9;]*m", "", log).splitlines() if WARNING.search(line)]
 
 
 def count(stage: Stage, returncode: int) -> tuple[int, int]:
@@ -163,22 +187,23 @@ def run_in_lab(stage: Stage, lab_id: str) -> Outcome:
     print(f"     {stage.name} ...", flush=True)
     with log.open("w") as out:
         try:
-            returncode = subprocess.run(
-                stage.argv,
-                cwd=stage.cwd,
-                env={**os.environ, "LAB_ID": lab_id, **stage.env},
-                stdout=out,
-                stderr=out,
-                check=False,
-            ).returncode
+            started = subprocess.Popen(
+                stage.argv, cwd=stage.cwd, env={**os.environ, "LAB_ID": lab_id, **stage.env}, stdout=out, stderr=out
+            )
+            _pid, status, used = os.wait4(started.pid, 0)
+            started.returncode = returncode = os.waitstatus_to_exitcode(status)
+            processor = used.ru_utime + used.ru_stime
         except OSError as error:
             out.write(f"{error}\n")
-            returncode = 127
+            returncode, processor = 127, 0.0
+        if stage.quiet and (lines := warned(log.read_text(errors="replace"))):
+            out.write("\n".join(["", "Ansible warns:", *lines, ""]))
+            returncode = returncode or 1
     passed, failed = count(stage, returncode)
     seconds = time.monotonic() - began
-    print(
-        f"{'FAIL' if failed else 'ok  '} {stage.name} ({passed} passed, {failed} failed, {seconds:.0f} s)", flush=True
-    )
+    # what runs on a lab's hosts is not in the processor's time
+    took = f"{seconds:.0f} s, {processor:.0f} s of processor"
+    print(f"{'FAIL' if failed else 'ok  '} {stage.name} ({passed} passed, {failed} failed, {took})", flush=True)
     if failed:
         lines = log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
         print("".join(f"     | {line}\n" for line in lines), end="", flush=True)
@@ -193,7 +218,7 @@ def main() -> int:
     parser.add_argument("--only", metavar="STAGE", action="append", help="only this stage (may be given again)")
     args = parser.parse_args()
 
-    chosen = [stage for stage in stages() if stage.quick or not args.quick]
+    chosen = [stage for stage in stages() if (stage.quick if args.quick else stage.whole or args.only)]
     if args.only:
         unknown = set(args.only) - {stage.name for stage in chosen}
         if unknown:

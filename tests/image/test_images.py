@@ -101,17 +101,19 @@ def test_a_grab_with_the_playbook_is_refused_while_the_lists_are_open(lab: Image
 
 def test_the_rules_are_shown_first_and_then_added_beside_the_sites_own(lab: ImageLab) -> None:
     before = lab.run("cmsh -c 'category; use dgx-h200; get excludelistgrab'")
-    said, _found = lab.audit("-e superpod_exclude_lines=yes --check")
+    add = "-e superpod_exclude_lines=yes -e superpod_audit_categories=dgx-h200"
+    said, _found = lab.audit(f"{add} --check")
     assert "+  - /etc/bcm-role-monitor/client.key" in said
     assert "+  no-new-files: - /var/lib/bcm-role-monitor" in said
     assert lab.run("cmsh -c 'category; use dgx-h200; get excludelistgrab'") == before
-    lab.audit("-e superpod_exclude_lines=yes")
+    lab.audit(add)
     after = lab.run("cmsh -c 'category; use dgx-h200; get excludelistgrab'")
     assert after.startswith(before.rstrip())
     assert "# BEGIN superpod.monitoring\n" in after
-    said, found = lab.audit("-e superpod_exclude_lines=yes")
-    assert found["categories"]["dgx-h200"]["unguarded"] == []
-    assert recap(said)[HEAD] == (0, 0)
+    # only what was asked for
+    assert "superpod" not in lab.run("cmsh -c 'category; use login; get excludelistgrab'")
+    assert recap(lab.playbook(f"superpod.monitoring.audit_image {add}"))[HEAD] == (0, 0)
+    assert lab.audit()[1]["categories"]["dgx-h200"]["unguarded"] == []
 
 
 def test_a_guarded_grab(lab: ImageLab) -> None:
