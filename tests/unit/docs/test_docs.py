@@ -178,3 +178,19 @@ def test_the_index_has_every_page() -> None:
     linked = {target.partition("#")[0] for target in LINK.findall(text_of("docs/README.md"))}
     pages = {Path(name).name for name in PAGES if name.startswith("docs/")} - {"README.md"}
     assert pages - linked == set(), "give it a line in docs/README.md"
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_every_row_of_a_table_has_its_cells(name: str) -> None:
+    """A bar inside a cell, in code too, begins another cell unless it is escaped."""
+    blocks_gone = re.sub(r"^(```|~~~).*?^\1", "", text_of(name), flags=re.MULTILINE | re.DOTALL)
+    wrong, cells = [], 0
+    for line in blocks_gone.splitlines():
+        if not line.startswith("|"):
+            cells = 0
+            continue
+        found = len(re.findall(r"(?<!\\)\|", line))
+        cells = cells or found
+        if found != cells:
+            wrong.append(line)
+    assert wrong == []
