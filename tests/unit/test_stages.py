@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""tests/run.py: nothing is left out, and a warning of Ansible's is a failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import run
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = {stage.name: stage for stage in run.stages()}
+# run by a scenario, or what tests are made of
+NO_STAGE = {"job", "fixtures", "mutation", "sanity", "__pycache__"}
+
+
+def test_every_scenario_and_every_directory_of_tests_has_a_stage() -> None:
+    assert len(STAGES) == len(run.stages())
+    scenarios = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
+    assert {f"molecule-{name}" for name in scenarios} <= STAGES.keys()
+    directories = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - NO_STAGE
+    given = {word for stage in STAGES.values() for word in stage.argv}
+    assert {f"tests/{name}" for name in directories} <= given
+
+
+def test_what_is_quick_is_a_part_of_the_whole_but_for_a_part_of_a_stage() -> None:
+    assert [name for name, stage in STAGES.items() if not stage.whole] == ["ansible-lint-released"]
+    assert all(stage.quick for stage in STAGES.values() if not stage.whole)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_one"),
+    [
+        ("[WARNING]: Could not match supplied host pattern", True),
+        ("  \x1b[2m|\x1b[0m \x1b[1;35m[DEPRECATION WARNING]: old\x1b[0m", True),
+        ("WARNING  Molecule scenarios should migrate", False),
+        ("TASK [superpod.monitoring.x : Say that nobody WARNS]", False),
+    ],
+)
+def test_what_counts_as_a_warning(line: str, is_one: bool) -> None:
+    assert bool(run.warned(f"ok: [x]\n{line}\n")) is is_one
