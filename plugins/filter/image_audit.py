@@ -66,8 +66,8 @@ _value:
   contains:
     images:
       description: >-
-        A dictionary for each image: C(path), C(categories), C(files), and C(leaked), those of the files that must not
-        be there.
+        A dictionary for each image: C(path); C(categories); C(files); C(summary), the same by the paths that roles
+        create (C(class), C(role), C(path), C(files)); C(leaked), those of the files that must not be there.
       type: dict
     categories:
       description: >-

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .exclude_list import NO_NEW_FILES, ExcludeList, escaped, parse
-from .installed_files import BY_PACKAGES, INSTALLED_FILES, PER_NODE, SECRET, InstalledFile, matcher
+from .installed_files import BY_PACKAGES, INSTALLED_FILES, PER_NODE, SECRET, InstalledFile, classify, matcher
 
 ROLES_OF_GROUPS: dict[str, tuple[str, ...]] = {
     "dgx_nodes": ("dgx_exporters", "role_monitor"),
@@ -165,6 +165,20 @@ def leaked(in_image: Iterable[File], accepted: Iterable[str] = ()) -> list[File]
     ]
 
 
+def summary(in_image: Iterable[File], places: Mapping[str, str]) -> list[dict[str, t.Any]]:
+    """What is in an image by the lines of the table, and how many files each is: class, role, path, files."""
+    counts: dict[InstalledFile, int] = {}
+    for file in in_image:
+        line = classify(file["path"], places)
+        if line is not None and file["type"] != "directory":
+            counts[line] = counts.get(line, 0) + 1
+    found = [
+        {"class": line.kind, "role": line.role, "path": line.path(places), "files": count}
+        for line, count in counts.items()
+    ]
+    return sorted(found, key=lambda item: (item["class"], item["path"]))
+
+
 def audit(
     categories: Mapping[str, Mapping[str, t.Any]],
     paths: Mapping[str, str],
@@ -182,6 +196,7 @@ def audit(
             "path": path,
             "categories": [],
             "files": list(in_images[name] or ()),
+            "summary": summary(in_images[name] or (), site.places),
             "leaked": leaked(in_images[name] or (), site.accepted),
         }
         for name, path in sorted(paths.items())
@@ -226,6 +241,8 @@ def table(result: Mapping[str, t.Any]) -> list[str]:
         lines.append(
             f"Software image {name} ({image['path']}), of {', '.join(image['categories']) or 'no category'}: {there}"
         )
+        for item in image["summary"]:
+            lines.append(f"  {item['class']}: {item['path']}" + (f" ({item['files']})" if item["files"] > 1 else ""))
         for file in image["leaked"]:
             lines.append(f"  {file['class']}: {file['path']} must not be in an image; rm {image['path']}{file['path']}")
     for name, category in result["categories"].items():

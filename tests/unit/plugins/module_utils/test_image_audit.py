@@ -23,6 +23,7 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.image_audit im
     lost,
     needed_lines,
     roles_of_category,
+    summary,
     unguarded,
     without_block,
 )
@@ -165,6 +166,12 @@ def test_what_a_sync_takes() -> None:
     assert KEY not in [item["path"] for item in lost(closed, DGX, node, image)]
 
 
+def test_a_directory_is_one_line() -> None:
+    library = "/usr/local/lib/bcm-role-monitor"
+    files = [file(f"{library}/{name}") for name in "abc"] + [file(library, what="directory"), file("/etc/passwd")]
+    assert summary(files, {}) == [{"class": "image_safe", "role": "role_monitor", "path": f"{library}/**", "files": 3}]
+
+
 def test_what_must_not_be_in_an_image() -> None:
     files = [
         file(KEY, "secret"),
@@ -205,7 +212,14 @@ def test_everything_together(result: dict[str, t.Any]) -> None:
         ["dgx"],
         [KEY],
     )
-    assert result["images"]["extra"] == {"path": "/cm/images/extra", "categories": [], "files": [], "leaked": []}
+    assert result["images"]["extra"] == {
+        "path": "/cm/images/extra",
+        "categories": [],
+        "files": [],
+        "summary": [],
+        "leaked": [],
+    }
+    assert gold["summary"] == [{"class": "secret", "role": "role_monitor", "path": KEY, "files": 1}]
     assert list(result["categories"]) == ["dgx", "login"]
     dgx = result["categories"]["dgx"]
     assert sorted(dgx) == ["image", "lines", "lost", "roles", "script", "unguarded", "unknown_rules"]
