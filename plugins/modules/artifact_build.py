@@ -25,6 +25,9 @@ requirements:
 extends_documentation_fragment:
   - superpod.monitoring.attributes
   - superpod.monitoring.artifact
+attributes:
+  diff_mode:
+    support: none
 options:
   arch:
     description: The architecture to build for, in Go's words.

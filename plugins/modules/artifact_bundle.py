@@ -18,6 +18,9 @@ author:
   - The superpod.monitoring developers (@superpod-monitoring)
 extends_documentation_fragment:
   - superpod.monitoring.attributes
+attributes:
+  diff_mode:
+    support: none
 options:
   artifacts_dir:
     description: The artifact directory.

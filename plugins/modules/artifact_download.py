@@ -20,6 +20,9 @@ author:
 extends_documentation_fragment:
   - superpod.monitoring.attributes
   - superpod.monitoring.artifact
+attributes:
+  diff_mode:
+    support: none
 options:
   url:
     description:
