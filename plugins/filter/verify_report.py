@@ -14,9 +14,17 @@ description:
   - Puts together what M(superpod.monitoring.verify_host) found on each host, as a table and as data.
 options:
   _input:
-    description: Lists of host, part and the registered result; a result that is not there, or skipped, is left out.
+    description: The hosts.
     type: list
-    elements: list
+    elements: str
+    required: true
+  results:
+    description: The hosts' variables, by host; C(hostvars) in a playbook. What is not there, or skipped, is left out.
+    type: dict
+    required: true
+  registered:
+    description: The names of the variables that have results, by what was looked at.
+    type: dict
     required: true
   known:
     description: All hosts of the inventory. A finding about a host is shown with it, whichever host it was seen from.
@@ -28,7 +36,7 @@ options:
 EXAMPLES = r"""
 - name: Show what was found
   ansible.builtin.debug:
-    msg: "{{ ([['mon-01', 'grafana_server', looked]] | superpod.monitoring.verify_report).table }}"
+    msg: "{{ (groups['all'] | superpod.monitoring.verify_report(hostvars, {'grafana_server': 'looked'})).table }}"
 """
 
 RETURN = r"""
@@ -58,15 +66,21 @@ _value:
 """
 
 import typing as t
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.superpod.monitoring.plugins.module_utils.verify_report import report
 
 
-def verify_report(looked_at: Iterable[Iterable[t.Any]], known: Iterable[str] = ()) -> dict[str, t.Any]:
+def verify_report(
+    hosts: Iterable[str],
+    results: Mapping[str, Mapping[str, t.Any]],
+    registered: Mapping[str, str],
+    known: Iterable[str] = (),
+) -> dict[str, t.Any]:
     """The filter."""
+    looked_at = [(str(host), str(part), results[host].get(name)) for host in hosts for part, name in registered.items()]
     return report(
-        [(str(host), str(part), dict(result) if result else None) for host, part, result in looked_at],
+        [(host, part, dict(result) if result else None) for host, part, result in looked_at],
         [str(host) for host in known],
     )
 

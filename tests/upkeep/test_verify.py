@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +14,7 @@ from verify_faults import AWAY_ROUND, EXPORTERS_ROUND, NODES_ROUND, SERVERS_ROUN
 
 HOSTS = ("bcm-head-01", "bcm-head-02", CONTROLLER, LOGIN, MONITORING, *NODES)
 REPORT = "/root/verify.json"
+STATE = "/cm/local/apps/cmd/simulator/state.yaml"
 ROUNDS = (NODES_ROUND, EXPORTERS_ROUND, SERVERS_ROUND, AWAY_ROUND)
 # What changes all the time, whoever looks: samples, accounts of jobs, logs, what a role monitor notes at each check.
 LIVELY = (
@@ -45,14 +45,17 @@ def passed(report: dict[str, Any]) -> dict[str, int]:
 
 
 def lately_changed(lab: UpkeepLab, seconds: float) -> set[str]:
-    """Files of all hosts whose content or inode changed so many seconds ago or less, but the lively ones."""
+    """What of all hosts' files and directories has changed so many seconds ago or less, but the lively ones.
+
+    By the time of the inode: it tells of new content, rights and names, and a directory's of what came or went in it.
+    """
     changed = set()
     for host in HOSTS:
-        paths = ""
-        for place in ("/ -xdev", "/cm/shared"):
-            look = f"find {place} -newerct '{seconds:.0f} seconds ago' ! -type d 2>/dev/null"
-            paths += lab.run(f"{look} | grep -Ev '{LIVELY}' || true", host)
-        changed |= {f"{host}:{path}" for path in paths.split() if path != REPORT}
+        look = " ".join(
+            f"find {place} -newerct '{seconds:.0f} seconds ago' 2>/dev/null;" for place in ("/ -xdev", "/cm/shared")
+        )
+        paths = lab.run(f"({look}) | grep -Ev '{LIVELY}' || true", host)
+        changed |= {f"{host}:{path}" for path in paths.split() if path not in (REPORT, "/root")}
     return changed
 
 
@@ -60,16 +63,16 @@ def services(lab: UpkeepLab) -> dict[str, str]:
     """Which services each host has, and when they were last started."""
     units = "node_exporter cgroup_exporter nvidia_gpu_prometheus_exporter bcm-role-monitor prometheus grafana-server"
     shown = "-p Id -p ActiveState -p ActiveEnterTimestamp -p UnitFileState -p NRestarts -p MainPID"
-    return {host: lab.run(f"systemctl show {shown} {units}", host) for host in HOSTS}
+    look = f"systemctl show {shown} {units}; systemctl list-unit-files --no-pager; dpkg -l | md5sum"
+    return {host: lab.run(look, host) for host in HOSTS}
 
 
 def test_a_healthy_site_passes_and_nothing_is_changed(lab: UpkeepLab) -> None:
-    before, started = lab.snapshots(), services(lab)
+    before, state = services(lab), lab.read(STATE)
     since = lab.run("date '+%F %T'").strip()
     begin = time.time()
     report = verify(lab)
     changed = lately_changed(lab, time.time() - begin)
-    after = lab.snapshots()
 
     counts = passed(report)
     assert counts.keys() == set(HOSTS) - {"bcm-head-02"}
@@ -78,13 +81,8 @@ def test_a_healthy_site_passes_and_nothing_is_changed(lab: UpkeepLab) -> None:
     assert report["table"] == [f"{host}: {counts[host]} passed, 0 failed" for host in sorted(counts)]
 
     assert changed == set()
-    assert services(lab) == started
-    for host in HOSTS:
-        differing = before.hosts[host].differences(after.hosts[host])
-        assert [
-            line for line in differing if not re.match(LIVELY, line.split()[1].rstrip(":")) and REPORT not in line
-        ] == []
-    assert after.bcm == before.bcm
+    assert services(lab) == before
+    assert lab.read(STATE) == state
     # What was asked of BCM meanwhile: reads, and the waiting of the role monitors for events.
     lines = lab.run(f"journalctl -q -o cat --no-pager -u cmd --since '{since}' | grep '\"method\"'").splitlines()
     requests = [json.loads(line) for line in lines]
@@ -123,30 +121,21 @@ def test_another_cluster_name_than_slurms(lab: UpkeepLab) -> None:
 def broken(lab: UpkeepLab, request: pytest.FixtureRequest) -> Iterator[Round]:
     """A round's faults, for as long as the test takes."""
     faults: Round = request.param
-    done = []
     try:
         if faults is SERVERS_ROUND:
             take_role(lab)
-        for fault in faults.faults:
-            done.append(fault)
-            lab.run(fault.breaks, fault.host)
+        for host in faults.hosts:
+            assert "UNDONE" not in lab.run(faults.script(host, mending=False), host)
         time.sleep(faults.seconds)
         for node in NODES:  # a stopped role monitor's state gets old by itself; where that is the fault it stays so
             if (node, "last_success", "bcm-role-monitor.service") not in lines_of(faults):
                 lab.run("touch /var/lib/bcm-role-monitor/*_state.json", node)
         yield faults
     finally:
-        # role monitors last: they may write again once everything else is as it was
-        done.sort(key=lambda each: "role monitor stopped" not in each.name)
-        unmended = []
-        for fault in reversed(done):
-            try:
-                lab.run(fault.mends, fault.host)
-            except AssertionError as error:
-                unmended.append(str(error))
+        said = [lab.run(faults.script(host, mending=True), host) for host in faults.hosts]
         if faults is SERVERS_ROUND:
             give_role(lab)
-        assert unmended == []
+        assert [line for line in said if "UNDONE" in line] == []
         lab.wait_for_targets(TARGETS, 120)
 
 

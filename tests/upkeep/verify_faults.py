@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 
 TARGETS_DIR = "/cm/shared/apps/jobstats/prometheus-targets"
@@ -19,6 +20,7 @@ MONITOR = "bcm-role-monitor.service"
 HEAD, CONTROLLER, LOGIN, PROMETHEUS = "bcm-head-01", "slurm-ctl-01", "login-01", "mon-01"
 NODES = ("dgx-01", "dgx-02")
 
+STOPPED = "role monitor stopped"
 Found = tuple[str, str, str]
 """A line of the table: host, check, what it is of."""
 
@@ -41,6 +43,24 @@ class Round:
     name: str
     faults: tuple[Fault, ...]
     seconds: float = 0
+
+    def script(self, host: str, mending: bool) -> str:
+        """All that is to be done on a host, in the order of the faults, or to mend them in the other one.
+
+        Says UNDONE with the name of a fault where a command fails.
+        """
+        faults = [fault for fault in self.faults if fault.host == host]
+        # role monitors last: they may write again once everything else is as it was
+        faults.sort(key=lambda fault: fault.name != STOPPED)
+        chosen = (
+            [(fault.name, fault.mends) for fault in faults[::-1]] if mending else [(f.name, f.breaks) for f in faults]
+        )
+        return "\n".join(f"({commands}\n) || echo {shlex.quote(f'UNDONE {name}')}" for name, commands in chosen) + "\n"
+
+    @property
+    def hosts(self) -> list[str]:
+        """Where there is something to be broken."""
+        return sorted({fault.host for fault in self.faults})
 
 
 def of(host: str, *lines: tuple[str, str]) -> tuple[Found, ...]:
@@ -115,7 +135,7 @@ def certificate(days: float) -> tuple[str, str]:
 def stopped_monitor(host: str) -> Fault:
     """First in a round whose other faults it would mend."""
     return Fault(
-        "role monitor stopped",
+        STOPPED,
         host,
         f"systemctl stop {MONITOR}",
         f"systemctl restart {MONITOR}",
@@ -484,7 +504,7 @@ AWAY_ROUND = Round(
             "role monitor masked",
             "dgx-02",
             f"mv /etc/systemd/system/{MONITOR} /root/; systemctl mask -q {MONITOR}",
-            f"systemctl unmask -q {MONITOR}; mv /root/{MONITOR} /etc/systemd/system/; systemctl daemon-reload",
+            f"systemctl unmask -q {MONITOR}; mv /root/{MONITOR} /etc/systemd/system/; systemctl enable -q {MONITOR}",
             of("dgx-02", ("service_active", MONITOR), ("role_monitor_unit", f"/etc/systemd/system/{MONITOR}")),
         ),
         Fault(
