@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What modules and roles say of check mode and differences is what their code does; that they do it, their own tests show."""
+"""What modules and roles say of check mode and differences is what their code does; their own tests show it."""
 
 from __future__ import annotations
 
