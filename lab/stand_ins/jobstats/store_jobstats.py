@@ -8,7 +8,7 @@ import argparse
 import sys
 
 from config import EXTERNAL_DB_CONFIG
-from db_handler import save
+from db_handler import JobstatsDBHandler
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--cluster", required=True)
@@ -17,4 +17,4 @@ parser.add_argument("--stats", required=True)
 options = parser.parse_args()
 if not EXTERNAL_DB_CONFIG.get("enabled"):
     sys.exit("ERROR: External database is not enabled in config.py")
-sys.exit(save(options.cluster, options.jobid, options.stats))
+JobstatsDBHandler().save(options.cluster, options.jobid, options.stats)
