@@ -6,6 +6,7 @@ The last file here, since it leaves a lab without monitoring; the tests follow e
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.superpod.monitoring.plugins.module_utils.installed_files import classify
 from snapshot import Entry, Snapshot, compare
-from superpod_site import recap
+from superpod_site import COMMAND, recap
 from upkeep_lab import CONTROLLER, LOGIN, MONITORING, NODES, TARGETS, Everything, UpkeepLab
 
 DATA = "-e prometheus_server_keep_data=false -e grafana_server_keep_data=false"
@@ -176,3 +177,13 @@ def test_jobs_run_as_before(lab: UpkeepLab) -> None:
 
 def test_once_more_changes_nothing(lab: UpkeepLab) -> None:
     assert changed(lab.playbook("remove", f"{YES} {DATA}")) == {}
+
+
+@pytest.mark.skipif(not os.environ.get("SUPERPOD_TEST_FULL"), reason="long; SUPERPOD_TEST_FULL=1")
+def test_what_a_deployment_left_that_was_killed_half_way(lab: UpkeepLab) -> None:
+    half = "test -e /etc/systemd/system/node_exporter.service"
+    lab.run(
+        f"cd /root/superpod && ({COMMAND} & pid=$!; until ssh dgx-02 {half}; do sleep 1; done; kill $pid; wait); true"
+    )
+    lab.playbook("remove", f"{YES} {DATA}")
+    assert differences(lab.before, lab.snapshots()) == []
