@@ -119,7 +119,7 @@ def judge_units(units: t.Any, scene: Scene) -> Iterator[Outcome]:
 def _judge_unit(wanted: Json, scene: Scene) -> Iterator[Outcome]:
     unit = wanted["unit"]
     found = scene.facts.get("units", {})
-    reason = why_not(found) or why_not(found.get(unit))
+    reason = why_not(found) or why_not(found.get(unit)) or ("" if found[unit].get("LoadState") else "it says nothing")
     if reason:
         yield Outcome("service_active", unit, False, f"systemd does not tell: {reason}", "a unit of systemd", "")
         return

@@ -183,16 +183,18 @@ def judge_asks_prometheus(wanted: t.Any, scene: Scene) -> Iterator[Outcome]:
     )
 
 
-# --- bcm_settings: [what the module bcm_settings said in check mode, or why it could not] ---
+# --- slurm_settings: [what the modules bcm_settings and slurm_conf said in check mode, or why they could not] ---
 
 
-def judge_bcm_settings(results: t.Any, scene: Scene) -> Iterator[Outcome]:
+def judge_slurm_settings(results: t.Any, scene: Scene) -> Iterator[Outcome]:
     for result in results:
         if not isinstance(result, dict) or "before" not in result:
             reason = one_line(result.get("msg", "no answer")) if isinstance(result, dict) else "no answer"
-            yield Outcome("bcm_setting", "BCM", False, reason, "BCM's settings of Slurm", scene.deploy)
+            yield Outcome(
+                "settings_read", "Slurm's settings", False, reason, "BCM or slurm.conf says them", scene.deploy
+            )
             continue
-        path = " ".join(str(part) for part in result.get("path", []))
+        path = " ".join(str(part) for part in result.get("path", ["slurm.conf"]))
         for name, value in result["before"].items():
             yield Outcome(
                 "bcm_setting",
@@ -216,5 +218,5 @@ def judge_bcm_settings(results: t.Any, scene: Scene) -> Iterator[Outcome]:
 KINDS = {
     "slurm": Kind(slurm_wanted, judge_slurm),
     "asks_prometheus": Kind(asks_prometheus_wanted, judge_asks_prometheus),
-    "bcm_settings": Kind(lambda _results: {}, judge_bcm_settings),
+    "slurm_settings": Kind(lambda _results: {}, judge_slurm_settings),
 }

@@ -32,8 +32,8 @@ options:
     description:
       - Kinds of checks, each with what it expects; the file C(tasks/checks.yml) of each role has them.
       - C(files), C(secrets), C(units), C(ports), C(directories), C(commands), C(certificates); C(exporters) and
-        C(role_monitor) of a DGX node; C(targets) and C(prometheus); C(slurm), C(asks_prometheus) and C(bcm_settings);
-        C(grafana).
+        C(role_monitor) of a DGX node; C(targets) and C(prometheus); C(slurm), C(asks_prometheus) and C(slurm_settings);
+        C(grafana) and C(grafana_content).
     type: dict
   look:
     description: What to look at. The control machine's part makes it of O(expected), and it is not to be given.

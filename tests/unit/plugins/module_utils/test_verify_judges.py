@@ -431,14 +431,14 @@ def test_what_fails_says_what_was_expected_and_what_mends_it() -> None:
 
 def test_bcms_settings() -> None:
     expected, facts = world("controller")
-    said = expected["bcm_settings"][0]
+    said = expected["slurm_settings"][0]
     said.update({"differing": ["epilogslurmctld"], "after": {"epilogslurmctld": "/e.sh"}, "frozen": ["Freeze = 1"]})
     said["before"]["epilogslurmctld"] = ""
-    expected["bcm_settings"].append({"failed": True, "msg": "cmsh is not there"})
+    expected["slurm_settings"].append({"failed": True, "msg": "cmsh is not there"})
     assert findings(expected, facts) == [
         ("bcm_setting", "wlm slurm epilogslurmctld", "BCM has nothing"),
         ("bcm_setting", "wlm slurm", "Freeze = 1 in cmd.conf keeps BCM from writing Slurm's files"),
-        ("bcm_setting", "BCM", "cmsh is not there"),
+        ("settings_read", "Slurm's settings", "cmsh is not there"),
     ]
 
 

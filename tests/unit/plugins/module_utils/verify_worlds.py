@@ -246,7 +246,7 @@ SERVER_FACTS: Json = {
 
 CONTROLLER_EXPECTED: Json = {
     "asks_prometheus": {"url": "http://mon-01:9090"},
-    "bcm_settings": [
+    "slurm_settings": [
         {"path": ["wlm", "slurm"], "before": {"epilogslurmctld": "/e.sh"}, "after": {}, "differing": [], "frozen": []}
     ],
     "slurm": {
