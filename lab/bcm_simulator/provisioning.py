@@ -31,6 +31,11 @@ MODES = {
 # overlay, and /cm/shared, which is a bind mount there and stands for a network's.
 _OWN_DISKS = frozenset(("btrfs", "ext2", "ext3", "ext4", "overlay", "vfat", "xfs"))
 _NETWORK_STAND_IN = "/cm/shared"
+# What the node installer writes itself at each boot, whatever the sync did to it; nothing writes it here, so it stays.
+_BY_NODE_INSTALLER = (
+    *("/cm/local/apps/cmd/etc/*", "/etc/fstab", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/etc/network/*"),
+    *("/etc/systemd/network/*", "/var/spool/cmd/*"),
+)
 _SSH = "ssh -o BatchMode=yes -o ConnectTimeout=10"
 
 
@@ -83,9 +88,12 @@ def _property(state: State, entity: State, name: str) -> str:
     return str(EXCLUDE_LISTS.get(name, "") if own is None else own)
 
 
-def rules(exclude_list: str, mounts: Sequence[str]) -> tuple[list[str], list[str]]:
-    """rsync's rules, without BCM's comments and prefix: all, and those that keep new files away, too."""
-    first = [f"- {mount}" for mount in mounts]
+def rules(exclude_list: str, kept: Sequence[str]) -> tuple[list[str], list[str]]:
+    """rsync's rules, without BCM's comments and prefix: all, and those that keep new files away, too.
+
+    `kept` are patterns of what stays out of it before any rule.
+    """
+    first = [f"- {pattern}" for pattern in kept]
     everything, no_new_files = list(first), list(first)
     for line in (line.strip() for line in exclude_list.splitlines()):
         if not line or line.startswith("#"):
@@ -97,13 +105,17 @@ def rules(exclude_list: str, mounts: Sequence[str]) -> tuple[list[str], list[str
     return everything, no_new_files
 
 
-def foreign_mounts(mounts: str) -> list[str]:
-    """What of a node's /proc/mounts is no disk of its own, as patterns of all that is in there (a file: itself)."""
+def foreign_mounts(mounts: str, to_node: bool) -> list[str]:
+    """What of a node's /proc/mounts is no disk of its own, as patterns.
+
+    An image gets the directory that something is mounted on, and nothing that is in it; on a node it is left alone.
+    """
     found = []
     for line in mounts.splitlines():
         _device, point, kind = line.split(" ")[:3]
         if point != "/" and (kind not in _OWN_DISKS or point == _NETWORK_STAND_IN):
-            found += [f"{point}/*", *([point] if point.startswith("/etc/") else [])]
+            # what is mounted on /etc/hosts and the like is a file
+            found += [point] if to_node or point.startswith("/etc/") else [f"{point}/*"]
     return found
 
 
@@ -168,7 +180,8 @@ def perform(transfer: Transfer, journal: Journal, run: Callable[..., subprocess.
     try:
         with tempfile.TemporaryDirectory(prefix="provisioning.") as scratch:
             everything, no_new_files = Path(scratch) / "all", Path(scratch) / "no-new-files"
-            for path, lines in zip((everything, no_new_files), rules(transfer.exclude_list, _mounts(transfer, run))):
+            kept = [*_mounts(transfer, run), *(_BY_NODE_INSTALLER if transfer.mode == "SYNC" else ())]
+            for path, lines in zip((everything, no_new_files), rules(transfer.exclude_list, kept)):
                 path.write_text("\n".join(lines) + "\n", encoding="utf-8")
             for command in commands(transfer, everything, no_new_files):
                 done = run(command, capture_output=True, text=True, errors="replace", check=False)
@@ -194,7 +207,7 @@ def _mounts(transfer: Transfer, run: Callable[..., subprocess.CompletedProcess[s
     done = run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ValueError(f"{transfer.node} cannot be reached: {done.stderr.strip()}")
-    return foreign_mounts(done.stdout)
+    return foreign_mounts(done.stdout, MODES[transfer.mode][1])
 
 
 def start(state_file: Path, transfer: Transfer, image: str | None) -> subprocess.Popen[bytes]:

@@ -238,5 +238,17 @@ overlay / overlay rw 0 0
 fs:/x /cm/shared nfs4 rw 0 0
 tmpfs /etc/hosts tmpfs ro 0 0
 """
-    assert provisioning.foreign_mounts(mounts) == ["/cm/shared/*", "/etc/hosts/*", "/etc/hosts"]
-    assert provisioning.foreign_mounts("overlay /cm/shared overlay rw 0 0\n") == ["/cm/shared/*"]
+    assert provisioning.foreign_mounts(mounts, to_node=False) == ["/cm/shared/*", "/etc/hosts"]
+    assert provisioning.foreign_mounts(mounts, to_node=True) == ["/cm/shared", "/etc/hosts"]
+    assert provisioning.foreign_mounts("overlay /cm/shared overlay rw 0 0\n", to_node=False) == ["/cm/shared/*"]
+
+
+@needs_rsync
+def test_a_sync_at_boot_leaves_what_the_node_installer_writes(site: Site) -> None:
+    fill(site.node, cm__local__apps__cmd__etc__cert="own")
+    transfer_of_boot = provisioning.plan(site.sim.store.snapshot(), "n1", "SYNC", None, False)
+    assert provisioning.perform(transfer_of_boot, provisioning.Journal(site.sim.store.path), subprocess.run)
+    assert (site.node / "cm/local/apps/cmd/etc/cert").read_text() == "own"
+    assert (site.node / "etc/hostname").read_text() == "n1"
+    assert (site.node / "etc/issue").read_text() == "image"
+    assert not (site.node / "etc/extra").exists()
