@@ -21,8 +21,8 @@ HEAD = """<!-- SPDX-License-Identifier: GPL-3.0-or-later -->
 # Benchmarks
 
 Each measure is taken beside something else in the same run: another way to do the same, or a limit that was set before.
-The ratio is the measure divided by that; what is no larger than the goal is as it should be. Repeat them with
-`script/bench`, or `script/bench NAME`; some boot labs of their own, and all want a machine that does little else."""
+The ratio is the measure divided by that. Repeat them with `script/bench`, or `script/bench NAME`; some boot labs of
+their own, and all want a machine that does little else: the load of the quarter of an hour before stands above each."""
 NOT_RUN = "Not run yet."
 COLUMNS = ("measure", "value", "beside", "its value", "ratio", "goal")
 
@@ -52,7 +52,7 @@ def measures(lines: Iterable[str]) -> list[Measure]:
 
 def of(benchmark: str, found: Iterable[Measure]) -> list[Measure]:
     """The measures of a benchmark, whose names begin with its own."""
-    return [one for one in found if one["name"] == benchmark or one["name"].startswith(f"{benchmark}_")]
+    return [one for one in found if re.match(rf"{benchmark}([._]|$)", one["name"])]
 
 
 def number(value: float) -> str:
@@ -66,12 +66,12 @@ def section(benchmark: str, about: str, found: list[Measure], where: str) -> str
     """A benchmark's part of the page; `about` is its first sentence."""
     rows = [
         (
-            one["name"].removeprefix(f"{benchmark}_"),
+            re.sub(rf"^{benchmark}[._]", "", one["name"]),
             f"{number(one['value'])} {one['unit']}",
             one["peer"],
             number(one["peer_value"]),
             number(one["ratio"]),
-            number(one["goal"]),
+            one["goal"] if isinstance(one["goal"], str) else f"ratio <= {number(one['goal'])}",
         )
         for one in found
     ]

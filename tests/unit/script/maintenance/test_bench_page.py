@@ -17,7 +17,7 @@ ONE = {
     "unit": "s",
     "peer": "limit",
     "peer_value": 20,
-    "ratio": 0.617,
+    "ratio": 0.6,
     "goal": 1.0,
 }
 ABOUT = {"inventory": "Of hosts.", "site": "Of the site."}
@@ -31,10 +31,12 @@ def test_what_was_run_is_put_in_and_the_rest_stays() -> None:
     first = bench_page.page(ABOUT, bench_page.measures(lines()), "", "Monday.")
     assert "## inventory\n\nOf hosts.\n\nNot run yet." in first
     assert "Monday.\n\n| measure |" in first
-    assert "| run | 12.3 s | limit | 20 | 0.6 | 1 |" in first
-    second = bench_page.page(ABOUT, bench_page.measures(lines(name="inventory", value=1234567)), first, "Tuesday.")
+    assert "| run | 12.3 s | limit | 20 | 0.6 | ratio <= 1 |" in first
+    second = bench_page.page(
+        ABOUT, bench_page.measures(lines(name="inventory.n", value=1234567, goal="< 2")), first, "Tuesday."
+    )
     assert "Tuesday." in second.split("## site")[0]
-    assert "| inventory | 1,234,567 s |" in second
+    assert "| n | 1,234,567 s | limit | 20 | 0.6 | < 2 |" in second
     assert second.split("## site")[1] == first.split("## site")[1]
     assert bench_page.page(ABOUT, [], second, "Never.") == second
 
