@@ -266,13 +266,12 @@ def _judge_scraped(wanted: Json, scene: Scene) -> Iterator[Outcome]:
 
 
 def in_shard(host: str, wanted: Mapping[str, t.Any]) -> bool:
-    """Whether this server scrapes the host, by Prometheus' own `hashmod`."""
+    """Whether this server scrapes the host, by Prometheus' own `hashmod`: the last 8 bytes of the MD5."""
     if not wanted.get("shard"):
         return True
     own, servers = wanted["shard"]
-    hashed = hashlib.md5(host.encode(), usedforsecurity=False).digest()
-    folded = int.from_bytes(hashed[:8], "big") ^ int.from_bytes(hashed[8:], "big")
-    return folded % int(servers) == int(own)
+    hashed = hashlib.md5(host.encode(), usedforsecurity=False).digest()[8:]
+    return int.from_bytes(hashed, "big") % int(servers) == int(own)
 
 
 def _is_ours(each: Json, wanted: Json, owners: Mapping[str, OwnDocument]) -> bool:

@@ -505,7 +505,10 @@ def test_an_agent_is_not_asked_for_rules() -> None:
 
 
 def test_a_shard_is_to_scrape_its_share_only() -> None:
-    """Of Prometheus' own hashmod: MD5's two halves over each other (model/relabel of its source)."""
+    # Prometheus' own test of hashmod has 976 for "baz" and the modulus 1000.
+    assert [
+        number for number in range(1000) if verify_prometheus_checks.in_shard("baz", {"shard": [number, 1000]})
+    ] == [976]
     expected, facts = world("server")
     hosts = [f"dgx-{number:02}" for number in range(1, 41)]
     shares = [
