@@ -35,6 +35,7 @@ class Grafana:
         self._given = given
         self.routes: list[tuple[str, str, Callable[..., Answer]]] = [
             ("GET", r"/api/user", lambda: (200, {"login": store.read()["admin"]["login"], "isGrafanaAdmin": True})),
+            ("GET", r"/api/org", lambda: (200, {"id": 1, "name": "Main Org."})),
             ("POST", r"/api/serviceaccounts", self._new_account),
             ("POST", r"/api/serviceaccounts/(\w+)/tokens", self._new_token),
             ("GET", r"/api/datasources", lambda: (200, [_shown(one) for one in self._datasources()])),
