@@ -184,10 +184,12 @@ options:
   software_images:
     description:
       - Add each software image as a host of group C(bcm_images), with its directory as C(ansible_host) and
-        C(bcm_image_path), its name as C(bcm_image), and in C(bcm_image_groups) those of O(system_groups) whose hosts use it.
-      - Such a host is reached by P(superpod.monitoring.software_image#connection), so Ansible must run where the image's
-        directory is, on the head node. C(superpod_deploy_mode=image) tells the roles to start nothing in it.
-      - The other hosts get the variables and groups of V(image) in O(rpc_groups); by O(source=cmsh), from their category.
+        C(bcm_image_path), its name as C(bcm_image), and in C(bcm_image_groups) those of O(system_groups) whose hosts
+        use it.
+      - Such a host is reached by P(superpod.monitoring.software_image#connection), so Ansible must run where the
+        image's directory is, on the head node. C(superpod_deploy_mode=image) tells the roles to start nothing in it.
+      - The other hosts get the variables and groups of V(image) in O(rpc_groups); by O(source=cmsh), from their
+        category.
       - Needs JSON-RPC, or O(source=cmsh).
     type: bool
     default: false
