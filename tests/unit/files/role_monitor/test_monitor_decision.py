@@ -50,6 +50,7 @@ def test_role_given() -> None:
     assert actions.held is True
     assert actions.start == (NODE, GPU)
     assert actions.stop == ()
+    assert keyed(actions)["role"] == ("info", "dgx-01 has the role slurmclient: its exporters are to run.")
     assert actions.write is not None
     assert actions.write[0] == OWN
     assert [group["targets"] for group in json.loads(actions.write[1])] == [["dgx-01:9445"], ["dgx-01:9100"]]
@@ -73,6 +74,7 @@ def test_any_watched_role_will_do() -> None:
 def test_role_taken_away() -> None:
     state, actions = decision.decide(see(ABSENT, RUNNING), IN_STEP, CONFIG, 0.0)
     assert (actions.held, actions.start, actions.stop) == (False, (), (NODE, GPU))
+    assert keyed(actions)["role"][1] == "dgx-01 does not have the role slurmclient: its exporters are not to run."
     assert actions.write is None
     assert actions.remove == (OWN,)
     assert state.held is False
@@ -163,13 +165,56 @@ def test_a_restart_keeps_attempts_and_forgets_what_was_given_up() -> None:
     assert decision.after_restart(state, "") == IN_STEP._replace(units={NODE: UnitRecord(2, 500.0)})
     # Attempts of another boot tell nothing of this one.
     assert decision.after_restart(state, "b") == IN_STEP._replace(boot="b")
-    assert decision.after_restart(state._replace(boot="a"), "b") == IN_STEP._replace(boot="b")
+    for earlier, boot in (("a", "b"), ("b", "a")):
+        assert decision.after_restart(state._replace(boot=earlier), boot) == IN_STEP._replace(boot=boot)
+
+
+def test_texts_that_came_another_way_are_the_same_texts() -> None:
+    """State is read from a file and BCM's answer from the network: equal, and never the same object."""
+
+    def another(text: str) -> str:
+        return "".join(list(text))
+
+    state = State("dgx-01", another("uuid-1"), True, 0, {NODE: UnitRecord(1, 5.0)}, {OWN: another("dgx-01")}, "boot-1")
+    renamed, actions = decision.decide(see(HELD, RUNNING, host="dgx-77"), state, CONFIG, 0.0)
+    assert (actions.remove, renamed.files.keys()) == ((OWN,), {OWN, f"{TARGETS}/dgx-77.json"})
+    swapped = see(HELD, RUNNING, foreign_names=frozenset(["dgx-01"]))
+    _state, actions = decision.decide(swapped, state, CONFIG, 0.0)
+    assert f"forget {OWN}" not in keyed(actions)
+    assert decision.after_restart(state, another("boot-1")) == state
+
+
+def test_as_many_confirmations_and_attempts_as_a_site_wants() -> None:
+    many = config(absent_roles_confirmations=1000, max_retries=1000)
+    state = IN_STEP._replace(answers_without_roles=999, units={GPU: UnitRecord(1000, 0.0)})
+    _state, actions = decision.decide(see(SILENT, RUNNING), state, many, 0.0)
+    assert actions.held is False
+    after, actions = decision.decide(see(HELD, {NODE: "active", GPU: "failed"}), state, many, 30.0)
+    assert (actions.start, after.units[GPU].given_up) == ((), True)
 
 
 def test_attempts_at_a_longer_interval_do_not_hold_one_up() -> None:
-    before = IN_STEP._replace(units={GPU: UnitRecord(1, 9e6)})
-    _state, actions = decision.decide(see(HELD, {NODE: "active", GPU: "failed"}), before, CONFIG, 30.0)
-    assert actions.start == (GPU,)
+    for next_attempt in (9e6, 30.0 + CONFIG.retry_interval + 1):
+        before = IN_STEP._replace(units={GPU: UnitRecord(1, next_attempt)})
+        _state, actions = decision.decide(see(HELD, {NODE: "active", GPU: "failed"}), before, CONFIG, 30.0)
+        assert actions.start == (GPU,)
+
+
+def test_the_next_attempt_comes_after_one_interval_however_late_the_cycle_is() -> None:
+    units = {NODE: "active", GPU: "failed"}
+    state, actions = decision.decide(see(HELD, units), IN_STEP, CONFIG, 30.0)
+    assert keyed(actions)[f"unit {GPU}"][0] == "info"
+    for now, starts in ((30.0, ()), (30.0 + CONFIG.retry_interval, (GPU,)), (31.0 + CONFIG.retry_interval, (GPU,))):
+        _state, actions = decision.decide(see(HELD, units), state, CONFIG, now)
+        assert actions.start == starts, now
+    assert keyed(actions)[f"unit {GPU}"][0] == "warning"
+
+
+def test_fewer_attempts_allowed_than_were_made() -> None:
+    before = IN_STEP._replace(units={GPU: UnitRecord(3, 0.0)})
+    state, actions = decision.decide(see(HELD, {NODE: "active", GPU: "failed"}), before, config(max_retries=2), 30.0)
+    assert actions.start == ()
+    assert state.units[GPU].given_up
 
 
 @pytest.mark.parametrize("transit", ["activating", "deactivating", "maintenance"])
@@ -231,6 +276,11 @@ def test_the_old_name_is_another_devices_now() -> None:
     assert actions.remove == ()
     assert OWN not in state.files
     assert keyed(actions)[f"forget {OWN}"][0] == "warning"
+    # whatever else is remembered
+    between = {f"{TARGETS}/{name}.json": name for name in ("dgx-02", "dgx-01", "dgx-03")}
+    swapped = swapped._replace(foreign_names=frozenset(["dgx-01", "dgx-03"]))
+    state, actions = decision.decide(swapped, IN_STEP._replace(files=between), CONFIG, 0.0)
+    assert (actions.remove, state.files) == ((), {f"{TARGETS}/dgx-02.json": "dgx-02"})
 
 
 def test_the_old_name_may_be_another_devices() -> None:

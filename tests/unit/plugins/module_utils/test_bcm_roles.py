@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_roles import Origin, Overlay, effective_roles
 from hypothesis import HealthCheck, given, settings
@@ -125,3 +127,9 @@ def test_a_negative_priority_disables(priority, has):
         "n1", category=None, is_head_node=False, device_roles=[], category_roles=[], overlays=[overlay]
     )
     assert ("slurmclient" in found) is has
+
+
+def test_what_is_shared_by_many_devices_cannot_be_changed():
+    for shared in (Origin("device", None, 750), Overlay("x", 500, ())):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            shared.priority = 0
