@@ -138,10 +138,10 @@ def test_another_image_is_wiped_and_has_neither_key_nor_state(lab: ImageLab) -> 
     other = "/cm/images/default-image"
     lab.run(f"mkdir -p {other}/etc/bcm-role-monitor && echo secret > {other}{KEY}")
     command = f"{GRAB} -e superpod_grab_image=default-image --skip-tags verify"
-    assert "Nothing was grabbed" in lab.playbook(f"{command} -e superpod_grab_confirm=no", status=2)
     # one that has a key already is not overlooked
     assert f"{other}{KEY}" in lab.playbook(f"{command} -e superpod_grab_confirm=yes", status=2)
     lab.run(f"rm {other}{KEY}")
+    assert "Nothing was grabbed" in lab.playbook(f"{command} -e superpod_grab_confirm=no", status=2)
     lab.playbook(f"{command} -e superpod_grab_confirm=yes")
     lab.run(f"grep -q grabbed {other}/etc/site-file && test ! -e {other}{KEY} && test ! -e {other}{STATE_FILE}")
 
