@@ -28,6 +28,9 @@ SYNC_LISTS = ("excludelistsyncinstall", "excludelistupdate")
 MARKER = "superpod.monitoring"
 """The marker of the block that bcm_settings keeps in a list."""
 
+IN_MEMORY = "/run/"
+"""What begins so is on no disk of a node."""
+
 File = Mapping[str, t.Any]
 """As installed_files_info returns it: path, role, class, type, content."""
 
@@ -72,7 +75,7 @@ def roles_of_category(
 def guarded(roles: Collection[str], places: Mapping[str, str], accepted: Iterable[str] = ()) -> list[Guarded]:
     """The lines of these roles that must stay out of images, without those that another one covers.
 
-    What is below /run is on no disk.  `accepted` are patterns, as in the table, that the site wants in its images.
+    `accepted` are patterns, as in the table, that the site wants in its images.
     """
     wanted = [matcher(pattern) for pattern in accepted]
     found = [
@@ -84,7 +87,7 @@ def guarded(roles: Collection[str], places: Mapping[str, str], accepted: Iterabl
     return [
         item
         for item in found
-        if not item.pattern.startswith("/run/")
+        if not item.pattern.startswith(IN_MEMORY)
         and not (item.pattern.endswith("/**") and item.pattern[: -len("/**")] in patterns)
         and not any(accept.fullmatch(item.sample) for accept in wanted)
     ]
@@ -141,7 +144,7 @@ def lost(
         other = image.get(file["path"])
         same = other is not None and (other["type"], other["content"]) == (file["type"], file["content"])
         # a directory goes with what is in it
-        if same or file["type"] == "directory" or file["role"] not in roles:
+        if same or file["type"] == "directory" or file["role"] not in roles or file["path"].startswith(IN_MEMORY):
             continue
         lists = [name for name, parsed in rules.items() if parsed.excluding(file["path"]) is None]
         if lists:

@@ -153,6 +153,7 @@ def test_what_a_sync_takes() -> None:
         file("/etc/systemd/system/bcm-role-monitor.service"),
         file("/etc/bcm-role-monitor", what="directory"),
         file(KEY, "secret", content=""),
+        file("/run/bcm-role-monitor/boot", "per_node"),
         file("/usr/local/bin/prometheus", role="prometheus_server"),
     ]
     image = [file("/usr/local/bin/bcm_role_monitor.py", content="old"), file("/etc/bcm-role-monitor/config.json")]
