@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -78,7 +79,8 @@ def timed(site: SuperpodSite, command: str) -> float:
     said = site.run(f"cd {SITE} && {command}", timeout=1800)
     seconds = time.perf_counter() - began
     if changed := {host: one for host, one in recap(said).items() if one != (0, 0)}:
-        raise SystemExit(f"site: the run was not converged: {changed}")
+        done = re.findall(r"^TASK \[([^\n]*?)\] \**\n(?:(?!TASK).*\n)*?changed: ", said, re.MULTILINE)
+        raise SystemExit(f"site: the run was not converged: {changed} by {done}")
     return seconds
 
 
