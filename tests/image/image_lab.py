@@ -90,10 +90,8 @@ done | grep completed"""
         """Exporters and role monitor run on a node, and it is among Prometheus' targets."""
         units = "bcm-role-monitor node_exporter cgroup_exporter"
         target = f"/cm/shared/apps/jobstats/prometheus-targets/{node}.json"
-        self.wait_until(f"systemctl is-active {units} && test -s {target}", node)
-        self.run(
-            f"grep -q '{node}:9100' {target} && curl -sf http://localhost:9100/metrics | grep -q ^node_load1", node
-        )
+        scraped = "curl -sf http://localhost:9100/metrics | grep -q ^node_load1"
+        self.wait_until(f"systemctl is-active {units} && grep -q {node}:9100 {target} && {scraped}", node)
 
     def checksums(self, node: str) -> str:
         """Of what is the node's own."""
