@@ -28,9 +28,15 @@ options:
     type: str
     required: true
   token:
-    description: Token of a service account with the role Admin.
+    description: Token of a service account with the role Admin. Either this or O(password) is needed.
     type: str
-    required: true
+  username:
+    description: Grafana's administrator, whose O(password) is given in the place of a O(token).
+    type: str
+    default: admin
+  password:
+    description: The administrator's password.
+    type: str
   state:
     description:
       - V(absent) removes the dashboards, the data source, and the folder if nothing else is in it.
@@ -97,6 +103,7 @@ changes:
   sample: [data source superpod-prometheus, dashboard superpod-job]
 """
 
+import base64
 import json
 import typing as t
 from urllib.error import HTTPError
@@ -114,12 +121,16 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.grafana_api im
 )
 
 
+def _basic(params: dict[str, t.Any]) -> str:
+    return "Basic " + base64.b64encode(f"{params['username']}:{params['password']}".encode()).decode()
+
+
 class Api:
     """Grafana's API; calling it sends a request. Raises Failure."""
 
     def __init__(self, params: dict[str, t.Any]) -> None:
         self._url = params["url"].rstrip("/")
-        self._token = params["token"]
+        self._authorization = f"Bearer {params['token']}" if params["token"] else _basic(params)
         self._options = {
             "timeout": params["timeout"],
             "validate_certs": params["validate_certs"],
@@ -128,7 +139,7 @@ class Api:
 
     def __call__(self, method: str, path: str, body: Json | None = None) -> tuple[int, Json]:
         """Status and document; 404 is an answer, too."""
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        headers = {"Authorization": self._authorization, "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body)
         try:
             answer = open_url(f"{self._url}{path}", method=method, headers=headers, data=data, **self._options)
@@ -156,7 +167,7 @@ class Api:
         if error.code in (401, 403):
             return Failure(
                 f"Grafana at {self._url} does not let the token {method} {path} ({error.code}: {said}); use the token "
-                "of a service account with the role Admin.",
+                "of a service account with the role Admin, or the administrator's password.",
                 "denied",
             )
         return Failure(f"Grafana at {self._url} answered {method} {path} with {error.code}: {said}.", "status")
@@ -192,7 +203,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "required": True},
-            "token": {"type": "str", "required": True, "no_log": True},
+            "token": {"type": "str", "no_log": True},
+            "username": {"type": "str", "default": "admin"},
+            "password": {"type": "str", "no_log": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "datasource": {"type": "dict"},
             "folder": {
@@ -208,6 +221,7 @@ def main() -> None:
             "validate_certs": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 20},
         },
+        required_one_of=[("token", "password")],
         supports_check_mode=True,
     )
     secrets = ((module.params["datasource"] or {}).get("secureJsonData") or {}).values()

@@ -19,7 +19,7 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.grafana_api im
     to_remove,
 )
 from ansible_collections.superpod.monitoring.plugins.modules.grafana_content import Api, diff_of, wanted_of
-from grafana_stand_in import Grafana, prepared
+from grafana_stand_in import PASSWORD, Grafana, prepared
 
 DATASOURCE: dict[str, t.Any] = {
     "uid": "superpod-prometheus",
@@ -184,3 +184,14 @@ def test_what_is_no_dashboard_is_told(text: str) -> None:
 )
 def test_grafana_may_have_more_but_not_less(one: object, there: object, expected: bool) -> None:
     assert holds(one, there) is expected
+
+
+@pytest.mark.parametrize(("password", "let_in"), [(PASSWORD, True), ("wrong", False)])
+def test_the_administrators_password_does_instead_of_a_token(grafana: Grafana, password: str, let_in: bool) -> None:
+    login = {"token": None, "username": "admin", "password": password}
+    api = Api({"url": grafana.url, "timeout": 5, "validate_certs": True, "ca_path": None, **login})
+    if let_in:
+        assert api("GET", "/api/datasources")[0] == 200
+    else:
+        with pytest.raises(Failure, match="401"):
+            api("GET", "/api/datasources")
