@@ -9,6 +9,7 @@ from pathlib import Path
 from superpod_site import SuperpodSite, grafana_repository
 
 SETUP = "ansible-playbook superpod.monitoring.guided_setup"
+COLLECTION = "/usr/share/ansible/collections/ansible_collections/superpod/monitoring"
 
 # Answers like Prometheus on one port and like Grafana, with a password, on another.
 MONITORING = """
@@ -39,15 +40,40 @@ class AdminLab(SuperpodSite):
     def up(self) -> None:
         self.boot(dgx=2)
 
-    def own_settings(self) -> str:
+    def own_settings(self, slurm: bool = False) -> str:
         """An administrator's own settings beside those of the guided setup: what this place without a network has.
 
-        There is no Slurm in the lab before slurm.yml has made one; the programs have the versions that the lab has; and
-        Grafana's packages come from a repository of stand-ins.
+        There is no Slurm in the lab before slurm.yml has made one, and then jobstats is a stand-in; the programs have
+        the versions that the lab has; and Grafana's packages come from a repository of stand-ins.
         """
         lines = self.read("/root/superpod/group_vars/all.yml").splitlines()
         pins = [line for line in lines if line.startswith("superpod_artifact_pins:")]
-        return "\n".join([*pins, "slurm_controller_state: absent", "login_node_state: absent", *self._grafana, ""])
+        jobstats = f"{COLLECTION}/lab/stand_ins/jobstats"
+        summaries = ["slurm_controller_state: absent", "login_node_state: absent"]
+        if slurm:
+            summaries = ["jobstats_source: directory", f"jobstats_directory: {jobstats}"]
+        return "\n".join([*pins, *summaries, *self._grafana, ""])
+
+    def slurm(self) -> None:
+        """Set one up, as BCM does before monitoring comes."""
+        self.superpod("cmsh", "configurationoverlay; use slurm-client; set nodes dgx-01 dgx-02; commit")
+        self.run("cd /root/superpod && ansible-playbook slurm.yml -i bcm_inventory.yml", timeout=900)
+
+    def slurm_settings(self) -> dict[str, str]:
+        lines = self.run("scontrol show config", "slurm-ctl-01").splitlines()
+        return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+
+    def grafana(self, host: str, password: str) -> None:
+        """Somebody else's Grafana, which the guided setup finds there."""
+        self.run("dpkg -i /cm/shared/grafana/pool/grafana_13.2.3_all.deb && systemctl start grafana-server", host)
+        self.run("for i in $(seq 100); do curl -sf localhost:3000/api/health && exit; sleep 0.1; done; exit 1", host)
+        reset = "runuser -u grafana -- grafana-cli admin reset-admin-password --password-from-stdin"
+        self.run(f"echo {password} | {reset}", host)
+
+    def dashboards(self, host: str, password: str) -> list[str]:
+        """Their uids, as that Grafana lists them."""
+        found = self.run(f"curl -sf -u admin:{password} 'http://localhost:3000/api/search?type=dash-db'", host)
+        return sorted(one["uid"] for one in json.loads(found))
 
     def grafana_repository(self, directory: Path) -> None:
         """Make one on the shared storage."""

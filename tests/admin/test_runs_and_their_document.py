@@ -7,14 +7,26 @@ Runs after the guided setup's tests, which want hosts that nothing was deployed 
 from __future__ import annotations
 
 import base64
+import json
 import re
+import time
+from collections.abc import Callable
 
 from admin_lab import SETUP, AdminLab
 from superpod_site import recap
 
 COMMAND = "ansible-playbook site.yml -i bcm_inventory.yml"
 PASSWORD = "correct-horse-battery-staple"
-KEYS = "find / -xdev ( -name *.key -o -name id_ed25519 ) -size +0 -not -path */ansible/* -not -path /usr/*"
+GRAFANA = "login-01"
+KEYS = "find / -xdev ( -name *.key -o -name id_ed25519 ) -size +0 -not -path */ansible/* -not -path /usr/* -not -name munge.key"
+
+
+def until(wanted: Callable[[], bool]) -> None:
+    """Wait for what must become true."""
+    give_up = time.monotonic() + 30
+    while not wanted():
+        assert time.monotonic() < give_up
+        time.sleep(0.5)
 
 
 def document(lab: AdminLab) -> str:
@@ -35,12 +47,21 @@ def secrets(lab: AdminLab) -> set[str]:
     return found
 
 
+def guided_setup(lab: AdminLab, **answers: object) -> None:
+    """The site directory /root/document, with an existing Grafana."""
+    grafana = {"grafana_url": f"http://{GRAFANA}:3000", "configure_grafana": True, "grafana_admin_password": PASSWORD}
+    given = {"cluster_name": "slurm", "grafana": "existing", **grafana, **answers}
+    lab.put(json.dumps({"guided_setup_answers": given}), "/root/document.json")
+    lab.run(f"{SETUP} -e @/root/document.json -e guided_setup_site_dir=/root/document </dev/null")
+
+
 def test_check_and_real_run(lab: AdminLab) -> None:
     lab.run("rm -rf /root/document")
-    lab.put('{"guided_setup_answers": {"cluster_name": "slurm", "grafana": "skip"}}', "/root/document.json")
-    lab.run(f"{SETUP} -e @/root/document.json -e guided_setup_site_dir=/root/document </dev/null")
+    lab.slurm()
+    lab.grafana(GRAFANA, PASSWORD)
+    guided_setup(lab)
     lab.run("cp -r /root/superpod/artifacts /root/document/")
-    own = f"{lab.own_settings()}some_secret_setting: {PASSWORD}\n"
+    own = f"{lab.own_settings(slurm=True)}some_secret_setting: {PASSWORD}\n"
     lab.put(own, "/root/document/group_vars/all/site.yml")
 
     said = lab.run(
@@ -59,7 +80,7 @@ def test_check_and_real_run(lab: AdminLab) -> None:
     assert "dgx-01, dgx-02: would change" in foretold
     assert "prometheus_server_port" in foretold
 
-    said = lab.run(f"cd /root/document && {COMMAND} --diff --limit dgx_nodes,prometheus_servers", timeout=900)
+    said = lab.run(f"cd /root/document && {COMMAND} --diff", timeout=900)
     assert all(failed == 0 for _changed, failed in recap(said).values()), said
     done = document(lab)
     assert done.startswith("# What was done")
@@ -69,9 +90,25 @@ def test_check_and_real_run(lab: AdminLab) -> None:
         assert secret not in foretold
         assert secret not in done
 
+    settings = lab.slurm_settings()
+    assert settings["EpilogSlurmctld"] == "/usr/local/sbin/epilogslurmctld-slurm.sh"
+    assert (settings["ConstrainCores"], settings["ConstrainRAMSpace"]) == ("yes", "yes")
+    lab.run("su alice -c 'jobstats --help'", "login-01")
+    assert "superpod-job" in lab.dashboards(GRAFANA, PASSWORD)
+
     # a run that changes nothing says so
     lab.run(f"cd /root/document && {COMMAND} --limit mon-01", timeout=900)
     assert "found everything as it should be" in document(lab)
+
+
+def test_without_job_summaries_slurm_still_confines_jobs(lab: AdminLab) -> None:
+    guided_setup(lab, job_summaries=False)
+    lab.run(f"cd /root/document && {COMMAND} --tags slurm_controller", timeout=900)
+    until(lambda: lab.slurm_settings()["EpilogSlurmctld"] == "(null)")
+    settings = lab.slurm_settings()
+    assert (settings["ConstrainCores"], settings["ConstrainRAMSpace"]) == ("yes", "yes")
+    assert settings["SelectTypeParameters"] == "CR_CORE_MEMORY"
+    lab.run("test ! -e /usr/local/sbin/epilogslurmctld-slurm.sh", "slurm-ctl-01")
 
 
 def test_a_run_that_fails(lab: AdminLab) -> None:
