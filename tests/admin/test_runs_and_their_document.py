@@ -18,7 +18,8 @@ from superpod_site import recap
 COMMAND = "ansible-playbook site.yml -i bcm_inventory.yml"
 PASSWORD = "correct-horse-battery-staple"
 GRAFANA = "login-01"
-KEYS = "find / -xdev ( -name *.key -o -name id_ed25519 ) -size +0 -not -path */ansible/* -not -path /usr/* -not -name munge.key"
+_NOT_OURS = "-not -path */ansible/* -not -path /usr/* -not -name munge.key"
+KEYS = f"find / -xdev ( -name *.key -o -name id_ed25519 ) -size +0 {_NOT_OURS}"
 
 
 def until(wanted: Callable[[], bool]) -> None:
