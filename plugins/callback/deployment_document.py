@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 name: deployment_document
 type: aggregate
 short_description: Write what a run did, or would do, as a document, and say how far it is
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The superpod.monitoring developers (@superpod-monitoring)
 description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: software_image
 short_description: Work in a software image's directory, with nothing left running or mounted there
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The superpod.monitoring developers (@superpod-monitoring)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: image_audit
 short_description: What of this collection is in software images, and what exclude lists do with it
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The superpod.monitoring developers (@superpod-monitoring)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: openpgp_pinned
 short_description: An OpenPGP public key file, if it holds no other keys than expected
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The superpod.monitoring developers (@superpod-monitoring)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: prometheus_web_config
 short_description: The content of Prometheus's web configuration file, with hashed passwords
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The superpod.monitoring developers (@superpod-monitoring)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: verify_report
 short_description: What all hosts' checks say together
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The superpod.monitoring developers (@superpod-monitoring)
 description:

@@ -162,6 +162,7 @@ _BY_ROLE: dict[str, dict[str, str]] = {
             /etc/prometheus/rules /etc/prometheus/rules/*
             /etc/prometheus/credentials
             /root/superpod-prometheus.yml
+            /etc/firewalld/services/superpod-prometheus.xml
         """,
         # prometheus.yml: which of several servers it is, by labels or by its share of the nodes
         PER_NODE: """
@@ -183,6 +184,7 @@ _BY_ROLE: dict[str, dict[str, str]] = {
             /etc/grafana/provisioning/datasources/superpod.yml
             /etc/grafana/provisioning/dashboards/superpod.yml
             /etc/superpod-grafana
+            /etc/firewalld/services/superpod-grafana.xml
             /etc/superpod-grafana/dashboards /etc/superpod-grafana/dashboards/*.json
             /etc/superpod-grafana/secrets
             /etc/apt/keyrings

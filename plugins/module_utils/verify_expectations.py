@@ -58,6 +58,10 @@ def complete(expected: Mapping[str, t.Any]) -> Json:
     return result
 
 
+LONGEST = 399
+"""Characters of what was seen, in a table that has to stay one."""
+
+
 def wanted(expected: Mapping[str, t.Any]) -> Json:
     """What the module is to look at, each thing once; *expected* is complete."""
     unknown = sorted(set(expected) - set(KINDS))
@@ -83,4 +87,4 @@ def judge(expected: Mapping[str, t.Any], facts: Json, deploy: str) -> list[Outco
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             seen = one_line(f"what was seen makes no sense: {type(error).__name__}: {error}")
             outcomes.append(Outcome(kind, "", False, seen, f"{kind} that can be judged", "see -vvv of this task"))
-    return outcomes
+    return [outcome._replace(seen=one_line(outcome.seen, LONGEST)) for outcome in outcomes]

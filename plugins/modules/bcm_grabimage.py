@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: bcm_grabimage
 short_description: Copy a node into a software image of NVIDIA Base Command Manager
-version_added: 0.2.0
+version_added: 1.0.0
 description:
   - Runs C(grabimage -w) of cmsh on the head node and waits until BCM says that it is complete.
   - Without O(image) the node is synced to its own image, by C(excludelistgrab). With O(image) that image is wiped

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: bcm_images_info
 short_description: Which software images BCM's categories use, and by which exclude lists
-version_added: 0.2.0
+version_added: 1.0.0
 description:
   - Asks BCM, through cmsh on the head node, for each category's software image, the image's directory and the exclude
     lists by which it is copied to nodes and nodes are copied to it.

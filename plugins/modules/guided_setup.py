@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: guided_setup
 short_description: Ask what a site needs to know and write its site directory
-version_added: 0.2.0
+version_added: 1.0.0
 description:
   - Part of the playbook C(superpod.monitoring.guided_setup), which first finds out what can be found out.
   - Asks at the terminal, or takes O(answers) and O(config) and the defaults for the rest. In the latter case all

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: guided_setup_facts
 short_description: Ask BCM which hosts there are, for the guided setup
-version_added: 0.2.0
+version_added: 1.0.0
 description:
   - Asks BCM's REST interface, or cmsh on this host if that does not answer, and Slurm or BCM for the ClusterName.
   - Changes nothing.

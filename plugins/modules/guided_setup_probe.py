@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: guided_setup_probe
 short_description: Look at one host for the guided setup
-version_added: 0.2.0
+version_added: 1.0.0
 description:
   - Lists the mounted file systems, the TCP ports that are listened on, and Slurm's ClusterName where it is known.
   - Changes nothing.

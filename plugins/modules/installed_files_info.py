@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: installed_files_info
 short_description: What this collection's roles have put on a host, or into a software image
-version_added: 0.2.0
+version_added: 1.0.0
 description:
   - Looks for every path that the roles create, and returns those that are there, with what each means for a software
     image.

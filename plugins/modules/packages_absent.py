@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: packages_absent
 short_description: Remove packages of Debian or Ubuntu, what came only because of them, and nothing else
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Removes packages together with those that apt had installed only because they need them. What nobody needed before
     already, such as an old kernel, stays; C(apt autoremove) would take it along.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ports_available
 short_description: Check that nothing else listens on the TCP ports that services need
-version_added: 0.2.0
+version_added: 1.0.0
 description:
   - Fails if a process listens on one of the ports and does not belong to a unit that may, and says which process it is.
   - Looks at all ports in one execution, and changes nothing.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: slurm_conf
 short_description: Set lines of slurm.conf where Base Command Manager does not write it
-version_added: 0.2.0
+version_added: 1.0.0
 description:
   - Puts settings into a marked block at the end of C(slurm.conf). A line that they replace stays where it is, as a
     marked comment, so that O(state=absent) gives back exactly what was there.

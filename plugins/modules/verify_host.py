@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: verify_host
 short_description: See whether what a role deploys works on a host
-version_added: 0.2.0
+version_added: 1.0.0
 description:
   - Looks at units, files, ports, exporters, Prometheus, Grafana, Slurm, certificates and the clock in one execution,
     and says which checks failed, what was seen and expected, and the command that mends it.

@@ -40,7 +40,7 @@ JOINED = re.compile(r"\b(_?[a-z]\w+) ~ '(/[^']*)'")
 
 # Variables whose value the role's own conditions choose: each way once.
 CHOICES: dict[str, list[dict[str, str]]] = {
-    "dgx_exporters": [{"wanted": kind, "kind": kind} for kind in ("jobstats", "dcgm")],
+    "dgx_exporters": [{"wanted": kind, "kind": kind, "_dgx_exporters_kind": kind} for kind in ("jobstats", "dcgm")],
     "role_monitor": [
         {"_role_monitor_name": "bcm-role-monitor", "_role_monitor_file_suffix": ""},
         {"_role_monitor_name": "bcm-role-monitor@second", "_role_monitor_file_suffix": "_second"},

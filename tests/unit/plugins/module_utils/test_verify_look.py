@@ -249,7 +249,8 @@ def test_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     found = verify_look.look(asking(units=["a.service", "b.service"]))["units"]
     assert found["a.service"]["ActiveState"] == "active"
-    assert "pytest" in found["a.service"]["Running"]
+    ours = Path(f"/proc/{os.getpid()}/cmdline").read_text(encoding="utf-8").split("\0")
+    assert found["a.service"]["Running"].split() == " ".join(ours).split()
     assert found["b.service"] == {
         "Id": "b.service",
         "LoadState": "not-found",
