@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# What our own modules warn of, and where tests want to see that. Older releases fold warnings: each is a first line's part.
+# What our own modules warn of, and where tests want to see that; older releases fold a warning.
 ON_PURPOSE = {
     "Without Prometheus nothing is stored": "guided setup, where Prometheus was declined",
     "CMDaemon does not write Slurm's files because of": "bcm_settings, where cmd.conf says so",
