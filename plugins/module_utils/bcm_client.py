@@ -180,10 +180,13 @@ class BcmClient:
         missing: list[Devices] = []
 
         def ask(headnode: str) -> Devices:
-            answer = self._read_devices(headnode, self._json("GET", headnode, path))
+            value = self._json("GET", headnode, path)
+            answer = self._read_devices(headnode, value)
             if hostname is None:
                 return _not_empty(answer)
             matching = tuple(device for device in answer.devices if same_host(device.hostname, hostname))
+            if 0 < len(matching) < _records_of(value, hostname):
+                raise _Failure(f"lists {shown(hostname)} twice, once unreadably; remove one in BCM", "ambiguous")
             if len({(device.type, device.roles) for device in matching}) > 1:
                 raise _Failure(f"lists {shown(hostname)} twice, differently; remove one in BCM", "ambiguous")
             mine = Devices(matching[:1], headnode, answer.problems)
@@ -368,6 +371,12 @@ class BcmClient:
         reason = "; ".join(f"{headnode} {failure.reason}" for headnode, failure in failures)
         code = min((failure.code for headnode, failure in failures), key=_CODES.index)
         return Unknown(reason=f"{reason}.", code=code)
+
+
+def _records_of(value: t.Any, hostname: str) -> int:
+    """How many records have the name, whatever else is wrong with them."""
+    named = [one["hostname"] for one in value if isinstance(one, dict) and isinstance(one.get("hostname"), str)]
+    return sum(same_host(name.strip(), hostname) for name in named)
 
 
 def _not_empty(answer: Devices) -> Devices:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import bcm_role_monitor
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from superpod_monitoring.bcm_client import BcmClient, BcmSettings
 from superpod_role_monitor import bcm, config, decision
@@ -90,6 +90,7 @@ anything = st.recursive(
 )
 
 
+@example(200, [{"hostname": "dgx-01", "roles": [None]}, {"hostname": "dgx-01", "roles": []}])
 @given(st.sampled_from([200, 200, 200, 204, 302, 401, 500, 640]), st.lists(records, max_size=3) | anything)
 def test_any_json(status: int, value: Any) -> None:
     body = json.dumps(value).encode()
