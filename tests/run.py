@@ -2,8 +2,9 @@
 """Runs the project's checks and tests, stage by stage, and counts what passed and what failed.
 
 Called by script/test, which has made the virtual environment before. A stage is a program that ends with 0; stages of
-pytest count as the tests they hold, all others as one. Their output goes to .cache/test/<stage>.log and is shown when
-they fail. The last line printed is ``N passed, N failed``; the exit code is 1 if anything failed.
+pytest count as the tests they hold, all others as one. Their output goes to .cache/test/<stage>.log; of one that fails
+the likely reasons are shown at once, and its end when all are done. The last line printed is ``N passed, N failed``;
+the exit code is 1 if anything failed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -23,15 +25,18 @@ from queue import SimpleQueue
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".cache" / "test"
 COLLECTION = ROOT / ".collections/ansible_collections/superpod/monitoring"
-SHOWN_LINES = 60
-# Two stages at a time, as the smallest machine has cores; each with a lab of its own, if it boots one.
-LAB_IDS = ("1", "2")
+SHOWN_REASONS, SHOWN_LINES = 12, 60
+# Three stages at a time: each uses half a core, for the rest it waits. Each has a lab of its own, if it boots one.
+LAB_IDS = ("1", "2", "3")
 MATRIX_TESTS = ("tests/unit/plugins", "tests/unit/roles")
 # every branch of what stops and removes
 DECISION_COVERAGE = ("--cov=superpod_role_monitor.decision", "--cov-branch", "--cov-fail-under=100")
 
 
 WARNING = re.compile(r"\[(?:WARNING|DEPRECATION WARNING)\]")
+REASON = re.compile(
+    r"^(?:E  |FAILED |ERROR )|\[(?:ERROR|WARNING|DEPRECATION WARNING)\]|fatal: |FAILED! |failed: \[|: error: "
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Stage:
     """It fails if Ansible warns of anything."""
     cwd: Path = ROOT
     env: dict[str, str] = field(default_factory=dict)
+    emptied: Path | None = None
+    """A directory of its own, in which nothing of an earlier run may be."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,10 @@ def stages() -> list[Stage]:
         return pytest(name, "-rP", f"tests/{name}", env={"SUPERPOD_LAB_TESTS": "1"})
 
     def scenario(name: str) -> Stage:
-        return Stage(f"molecule-{name}", ["molecule", "test", "-s", name], quiet=True)
+        # Molecule's own choice of a place is the same for all checkouts of one name: what another one left would count.
+        place = LOGS.parent / "molecule" / name
+        environment = {"MOLECULE_EPHEMERAL_DIRECTORY": str(place)}
+        return Stage(f"molecule-{name}", ["molecule", "test", "-s", name], quiet=True, env=environment, emptied=place)
 
     ansible_lint = ["ansible-lint", "--offline", "--strict", "--nocolor", "-q"]
     # the longest first, so that two at a time end together
@@ -154,9 +164,20 @@ def stages() -> list[Stage]:
     ]
 
 
+def plain(log: str) -> list[str]:
+    """The lines of a log, without colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", log).splitlines()
+
+
 def warned(log: str) -> list[str]:
     """The lines in which Ansible warns or calls something deprecated."""
-    return [line for line in re.sub(r"\x1b\[[0-9;]*m", "", log).splitlines() if WARNING.search(line)]
+    return [line for line in plain(log) if WARNING.search(line)]
+
+
+def reasons(log: str) -> list[str]:
+    """The lines of a log that are likely to say why a stage failed, not too many; its end where there is none."""
+    lines = [line.strip() for line in plain(log) if line.strip()]
+    return ([line for line in lines if REASON.search(line)] or lines)[-SHOWN_REASONS:]
 
 
 def count(stage: Stage, returncode: int) -> tuple[int, int]:
@@ -183,6 +204,8 @@ def run(stage: Stage, free_labs: SimpleQueue[str]) -> Outcome:
 def run_in_lab(stage: Stage, lab_id: str) -> Outcome:
     log = LOGS / f"{stage.name}.log"
     (LOGS / f"{stage.name}.xml").unlink(missing_ok=True)
+    if stage.emptied:
+        shutil.rmtree(stage.emptied, ignore_errors=True)
     began = time.monotonic()
     print(f"     {stage.name} ...", flush=True)
     with log.open("w") as out:
@@ -205,9 +228,12 @@ def run_in_lab(stage: Stage, lab_id: str) -> Outcome:
     took = f"{seconds:.0f} s, {processor:.0f} s of processor"
     print(f"{'FAIL' if failed else 'ok  '} {stage.name} ({passed} passed, {failed} failed, {took})", flush=True)
     if failed:
-        lines = log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
-        print("".join(f"     | {line}\n" for line in lines), end="", flush=True)
+        print(indented(reasons(log.read_text(errors="replace"))), flush=True)
     return Outcome(stage, passed, failed, seconds)
+
+
+def indented(lines: list[str]) -> str:
+    return "\n".join(f"     | {line}" for line in lines)
 
 
 def main() -> int:
@@ -235,6 +261,10 @@ def main() -> int:
         outcomes = list(pool.map(lambda stage: run(stage, free_labs), [stage for stage in chosen if not stage.alone]))
     outcomes += [run(stage, free_labs) for stage in chosen if stage.alone]
 
+    for outcome in outcomes:
+        if outcome.failed:
+            log = LOGS / f"{outcome.stage.name}.log"
+            print(f"---- the end of {log}:", indented(plain(log.read_text(errors="replace"))[-SHOWN_LINES:]), sep="\n")
     passed = sum(outcome.passed for outcome in outcomes)
     failed = sum(outcome.failed for outcome in outcomes)
     print(f"{passed} passed, {failed} failed")

@@ -174,7 +174,10 @@ def server(node: Lab) -> Iterator[str]:
     time.sleep(6)
     pid = node.run("pgrep -x bindfs")
     yield pid
-    node.run(f"kill -CONT {pid}; systemctl stop {UNIT}; umount {TARGETS}; umount /mnt/server; systemctl start {UNIT}")
+    # umount does not wait for the server, which still holds what it served
+    gone = f"timeout 20 tail --pid={pid} -f /dev/null"
+    stopped = f"kill -CONT {pid}; systemctl stop {UNIT}; umount {TARGETS}; {gone}; umount /mnt/server"
+    node.run(f"{stopped}; systemctl start {UNIT}")
 
 
 def test_a_file_server_that_hangs(node: Lab, server: str) -> None:

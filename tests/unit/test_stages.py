@@ -39,3 +39,19 @@ def test_what_is_quick_is_a_part_of_the_whole_but_for_a_part_of_a_stage() -> Non
 )
 def test_what_counts_as_a_warning(line: str, is_one: bool) -> None:
     assert bool(run.warned(f"ok: [x]\n{line}\n")) is is_one
+
+
+def test_why_a_stage_failed_is_shown_first_and_shortly() -> None:
+    log = "\n".join(
+        [*(f"ok: [{n}]" for n in range(99)), "\x1b[31mfatal: [dgx-01]: FAILED! => no room\x1b[0m", *["end"] * 99]
+    )
+    assert run.reasons(log) == ["fatal: [dgx-01]: FAILED! => no room"]
+    assert run.reasons("one\n\ntwo\n") == ["one", "two"]
+    assert len(run.reasons("E   assert False\n" * 99)) == run.SHOWN_REASONS
+
+
+def test_a_scenario_finds_nothing_of_an_earlier_run() -> None:
+    scenarios = [stage for name, stage in STAGES.items() if name.startswith("molecule-")]
+    places = {stage.env["MOLECULE_EPHEMERAL_DIRECTORY"] for stage in scenarios}
+    assert len(places) == len(scenarios) > 0
+    assert all(str(stage.emptied) in places and run.LOGS not in stage.emptied.parents for stage in scenarios)
