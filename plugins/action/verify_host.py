@@ -26,7 +26,7 @@ class ActionModule(ActionBase):
     _VALID_ARGS = frozenset(("part", "expected"))
 
     def run(self, tmp: None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Return how many checks passed, and the findings."""
+        """Return how many checks passed, the findings, and hints."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         part, expected = self._task.args.get("part"), self._task.args.get("expected")
@@ -49,8 +49,10 @@ class ActionModule(ActionBase):
         deploy = DEPLOY.format(part=part, host=variables.get("inventory_hostname", "HOST"))
         outcomes = judge({**expected, "clock": {"before": before, "after": after}}, facts, deploy)
         findings = [
-            {key: value for key, value in outcome._asdict().items() if key != "ok"}
+            {key: value for key, value in outcome._asdict().items() if key not in ("ok", "hint")}
             for outcome in outcomes
             if not outcome.ok
         ]
-        return result | executed | {"part": part, "passed": len(outcomes) - len(findings), "findings": findings}
+        hints = [outcome.hint for outcome in outcomes if outcome.hint]
+        passed = len(outcomes) - len(findings)
+        return result | executed | {"part": part, "passed": passed, "findings": findings, "hints": hints}

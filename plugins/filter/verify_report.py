@@ -60,6 +60,10 @@ _value:
       description: The same for people, line by line.
       type: list
       elements: str
+    hints:
+      description: What to do so that more can be seen, each with its host.
+      type: list
+      elements: str
     sentence:
       description: All of it in one sentence.
       type: str

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from . import (
     verify_grafana_checks,
     verify_host_checks,
+    verify_job_checks,
     verify_node_checks,
     verify_prometheus_checks,
     verify_slurm_checks,
@@ -26,6 +27,7 @@ KINDS: dict[str, Kind] = {
     **verify_node_checks.KINDS,
     **verify_prometheus_checks.KINDS,
     **verify_slurm_checks.KINDS,
+    **verify_job_checks.KINDS,
     **verify_grafana_checks.KINDS,
 }
 REQUEST: Json = {

@@ -15,7 +15,8 @@ class Outcome(t.NamedTuple):
     """One check of one thing.
 
     *seen* and *expected* are short and without a full stop; *mend* is a command, or says where to look. *host* is the
-    host that the check is about, where that is not the one that was looked at.
+    host that the check is about, where that is not the one that was looked at. *hint* says what to do so that more can
+    be seen, where nothing was there to fail.
     """
 
     check: str
@@ -25,6 +26,7 @@ class Outcome(t.NamedTuple):
     expected: str = ""
     mend: str = ""
     host: str = ""
+    hint: str = ""
 
 
 class Scene(t.NamedTuple):

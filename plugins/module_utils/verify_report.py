@@ -13,6 +13,11 @@ from .verify_outcome import Json, one_line
 COLUMNS = ("CHECK", "OF", "SEEN", "EXPECTED")
 
 
+def hints_of(result: object) -> list[str]:
+    """What one host's result says could be done to see more."""
+    return list(result.get("hints") or []) if isinstance(result, dict) else []
+
+
 def findings_of(host: str, part: str, result: object) -> tuple[int, list[Json]]:
     """How many checks passed, and what failed, by one host's result of the action ``verify_host``."""
     if not isinstance(result, dict) or result.get("skipped"):
@@ -31,13 +36,15 @@ def _trouble(check: str, result: Json, expected: str, mend: str) -> Json:
 
 
 def report(looked_at: Iterable[tuple[str, str, object]], known: Iterable[str]) -> Json:
-    """Of (host, part, result): each host with what passed and failed, the table, how many failures.
+    """Of (host, part, result): each host with what passed and failed, the table, how many failures, hints.
 
     A finding about another host (a target that Prometheus on mon-01 does not scrape) stands with the host it is about.
     """
     names = {short(host): host for host in known}
     hosts: dict[str, Json] = {}
+    hints: list[str] = []
     for host, part, result in looked_at:
+        hints += [f"{host}: {hint}" for hint in hints_of(result)]
         passed, findings = findings_of(host, part, result)
         if not passed and not findings:
             continue
@@ -56,6 +63,7 @@ def report(looked_at: Iterable[tuple[str, str, object]], known: Iterable[str]) -
         "failures": len(failures),
         "passed": sum(entry["passed"] for entry in listed),
         "table": [line for entry in listed for line in table(entry)],
+        "hints": hints,
         "sentence": sentence(failures, len(listed)),
     }
 

@@ -191,6 +191,12 @@ findings:
       description: The command that mends it.
       type: str
       sample: journalctl -u grafana-server.service -n 20; systemctl start grafana-server.service
+hints:
+  description: What to do so that more can be seen, where nothing was there to be checked.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 """
 
 # The action plugin of this name judges; what runs on the host gets its request and gives facts.

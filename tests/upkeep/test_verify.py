@@ -98,6 +98,27 @@ def test_one_role_of_one_node_while_a_job_runs(lab: UpkeepLab) -> None:
     lab.run('scancel -u alice; until [ -z "$(squeue -h)" ]; do sleep 0.5; done', CONTROLLER)
 
 
+def test_jobs_have_the_same_ids_in_slurm_and_in_the_series(lab: UpkeepLab) -> None:
+    """A job of dgx-02 that runs long enough to be judged; then its GPU is said to be of another one."""
+    only = f"--limit {CONTROLLER} --tags slurm_controller"
+    before = passed(verify(lab, only))[CONTROLLER]
+    submit = "sbatch --parsable -D /tmp -o /dev/null -w dgx-02 --gres=gpu:1 --mem=64 --wrap 'sleep 300'"
+    job = lab.run(f'su - alice -c "{submit}"', LOGIN).strip()
+    lab.run('until [ -n "$(squeue -h -t R)" ]; do sleep 0.5; done; sleep 32', CONTROLLER)
+    try:
+        # of dgx-02, job_measured and job_gpus
+        assert passed(verify(lab, only))[CONTROLLER] == before + 2
+        lab.run(f"sed -i 's/^{job} /999999 /' /run/gpustat/*; grep -q 999999 /run/gpustat/*; sleep 12", "dgx-02")
+        report = verify(lab, only, status=2)
+        assert found(report) == {("dgx-02", "job_gpus", "jobs on dgx-02"), ("dgx-02", "job_gone", "GPUs of dgx-02")}
+        seen = {each["check"]: each["seen"] for entry in report["hosts"] for each in entry["failures"]}
+        assert job in seen["job_gpus"]
+        assert "999999" in seen["job_gone"]
+    finally:
+        lab.run(f"sed -i 's/^999999 /{job} /' /run/gpustat/*", "dgx-02")
+        lab.run('scancel -u alice; until [ -z "$(squeue -h)" ]; do sleep 0.5; done', CONTROLLER)
+
+
 def test_what_a_site_does_not_have_is_not_looked_at_in_check_mode_either(lab: UpkeepLab) -> None:
     without = "-e login_node_state=absent -e grafana_server_state=absent -e prometheus_server_state=absent"
     lab.run(f"rm -f {REPORT}")

@@ -81,6 +81,10 @@ class UpkeepLab(SuperpodSite):
                 "login_node_state": "present",
                 "jobstats_source": "directory",
                 "jobstats_directory": f"{COLLECTION}/lab/stand_ins/jobstats",
+                # what is judged only after this long is judged in the time that tests have
+                "jobstats_settings": {"MIN_RUNTIME_SECONDS": 20},
+                "slurm_controller_summary_seconds": 10,
+                "slurm_controller_store_seconds": 10,
             }
         )
         self.put(yaml.safe_dump(variables, width=1000), VARIABLES)

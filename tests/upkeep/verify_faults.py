@@ -132,6 +132,14 @@ def certificate(days: float) -> tuple[str, str]:
     return f"cp -a {path} {path}.kept && python3 - <<'END'\n{program}END\n", f"mv {path}.kept {path}"
 
 
+def commented(text: str) -> str:
+    """Give the jobs in /root/comments another AdminComment."""
+    update = (
+        f'sacctmgr -i update job where jobid=$job set AdminComment="{text}" </dev/null >/dev/null || [ ! "{text}" ]'
+    )
+    return f"while IFS='|' read -r job comment; do {update}; done </root/comments"
+
+
 def stopped_monitor(host: str) -> Fault:
     """First in a round whose other faults it would mend."""
     return Fault(
@@ -443,6 +451,13 @@ SERVERS_ROUND = Round(
             CONTROLLER,
             *config("/etc/jobstats/epilogslurmctld-slurm.conf", "s/^cluster=.*/cluster=other/"),
             of(CONTROLLER, ("epilog_settings", "/etc/jobstats/epilogslurmctld-slurm.conf")),
+        ),
+        Fault(
+            "jobs without their summary",
+            CONTROLLER,
+            f"sacct -anXP -S now-2hours -o jobidraw,admincomment >/root/comments; {commented('lost')}",
+            f"{commented('$comment')}; rm /root/comments",
+            of(CONTROLLER, ("job_summary", "AdminComment")),
         ),
         Fault(
             "job summaries' program not executable",

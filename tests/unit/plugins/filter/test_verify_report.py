@@ -45,6 +45,7 @@ def test_all_is_well() -> None:
         "failures": 0,
         "passed": 15,
         "table": ["dgx-01: 7 passed, 0 failed", "mon-01: 8 passed, 0 failed"],
+        "hints": [],
         "sentence": "Everything is as it should be on 2 hosts.",
     }
 

@@ -25,6 +25,7 @@ from unit.plugins.module_utils.verify_worlds import (
     DEPLOY,
     EXPORTERS,
     NOW,
+    RECORDS,
     SLURM_CONFIG,
     STATE,
     TARGETS_DIR,
@@ -393,6 +394,36 @@ CONTROLLER_FAULTS = [
         "commands//scontrol show node//stdout",
         "NodeName=dgx-01 Gres=(null) State=IDLE\n",
         ("slurm_node", "dgx-01", "has no GPUs in Slurm (Gres=(null))"),
+    ),
+    (
+        "requests//jobs of cgroup_exporter//value",
+        [{"labels": {"jobid": "8"}, "value": 1.0}],
+        ("job_measured", "jobs on dgx-01", "Prometheus has nothing of the running jobs 7"),
+    ),
+    (
+        "requests//jobs of the GPU exporter//value",
+        [],
+        ("job_gpus", "jobs on dgx-01", "Prometheus has nothing of the running jobs 7"),
+    ),
+    (
+        "requests//jobs of the GPU exporter//value",
+        [{"labels": {"hostname": "dgx-01", "jobid": job}, "value": 1.0} for job in ("7", "6")],
+        ("job_gone", "GPUs of dgx-01", "are still said to be of 6, which Slurm does not have any more"),
+    ),
+    (
+        "commands//sacct//stdout",
+        RECORDS.replace("cpu=1,gres/gpu=1", ""),
+        ("job_record", "AllocTRES", "is without CPUs for 3, which have run"),
+    ),
+    (
+        "commands//sacct//stdout",
+        RECORDS.replace("JS1:H4s", "js1:h4s"),
+        ("job_summary", "AdminComment", "1 of 2 jobs of the last hour have no summary: 3; instead js1:h4sIAAAA|more"),
+    ),
+    (
+        "commands//sacct//stdout",
+        RECORDS.replace("JS1:Short", ""),
+        ("job_summary", "AdminComment", "1 of 2 jobs of the last hour have no summary: 2"),
     ),
 ]
 

@@ -258,7 +258,37 @@ CONTROLLER_EXPECTED: Json = {
         "watched": ["slurmclient"],
         "roles": {"dgx-01": ["slurmclient"], "dgx-02": [], "dgx-03": ""},
     },
+    "jobs": {
+        "argv": ["env"],
+        "url": "http://mon-01:9090",
+        "cluster": "slurm",
+        "settled": "300",
+        "gpus": True,
+        "watched": ["slurmclient"],
+        "roles": {"DGX-01": ["slurmclient"], "dgx-02": [], "dgx-03": ""},
+        "summaries": {"files": ["/e.sh", "/e.conf"], "late": 125, "journal": "epilogslurmctld-slurm"},
+    },
 }
+# 7 has GPUs, 8 has none, 9 waits, 10 has just begun, 11 has just ended, 12 and 13 run where nothing is measured
+QUEUE = "\n".join(
+    f"{number:<24}{state:<24}{started!s:<24}{host:<128}{allocated}"
+    for number, state, started, host, allocated in (
+        (7, "RUNNING", int(NOW) - 400, "dgx-01.cluster", "cpu=8,mem=1G,node=1,gres/gpu=2,gres/gpu:h200=2"),
+        (8, "RUNNING", int(NOW) - 400, "dgx-01", "cpu=8,mem=1G,node=1,gres/gpu=0"),
+        (9, "PENDING", "N/A", "n/a", ""),
+        (10, "RUNNING", int(NOW) - 100, "dgx-01", "cpu=8,gres/gpu=1"),
+        (11, "COMPLETED", int(NOW) - 900, "dgx-01", ""),
+        (12, "RUNNING", int(NOW) - 900, "dgx-02", "cpu=8,gres/gpu=1"),
+        (13, "RUNNING", int(NOW) - 900, "cpu-01", "cpu=8"),
+    )
+)
+RECORDS = f"""1|{NOW - 3500:.0f}|10|cpu=1,mem=1G|
+2|{NOW - 3000:.0f}|10|cpu=1,mem=1G|JS1:Short
+3|{NOW - 500:.0f}|900|cpu=1,gres/gpu=1|JS1:H4sIAAAA|more
+4|{NOW - 100:.0f}|900|cpu=1|
+5|{NOW - 600:.0f}|0||
+7|Unknown|400|cpu=8|
+6|{NOW - 60:.0f}|9"""
 SLURM_CONFIG = """Configuration data as of 2026-11-20T12:00:00
 AccountingStorageTRES   = cpu,mem,gres/gpu
 ClusterName             = slurm
@@ -278,8 +308,24 @@ ConstrainRAMSpace       = yes
 SLURM_NODE = "NodeName=dgx-01 Arch=x86_64 Gres=gpu:h200:8(S:0-1) State=IDLE+CLOUD Weight=1\n"
 CONTROLLER_FACTS: Json = {
     "time": NOW,
-    "requests": {"prometheus from here": {"status": 200, "value": {"status": "success"}}},
+    "files": {"/e.sh": {"state": "file", "mtime": NOW - 3400}, "/e.conf": {"state": "file", "mtime": NOW - 9999}},
+    "requests": {
+        "prometheus from here": {"status": 200, "value": {"status": "success"}},
+        "jobs of cgroup_exporter": {
+            "status": 200,
+            "value": [{"labels": {"jobid": "7"}, "value": 1.0}, {"labels": {"jobid": "8"}, "value": 1.0}],
+        },
+        "jobs of the GPU exporter": {
+            "status": 200,
+            "value": [
+                {"labels": {"hostname": "dgx-01", "jobid": "7"}, "value": 2.0},
+                {"labels": {"hostname": "dgx-01", "jobid": "11"}, "value": 1.0},
+            ],
+        },
+    },
     "commands": {
+        "squeue": {"rc": 0, "stdout": QUEUE, "stderr": ""},
+        "sacct": {"rc": 0, "stdout": RECORDS, "stderr": ""},
         "scontrol show config": {"rc": 0, "stdout": SLURM_CONFIG, "stderr": ""},
         "scontrol show node": {"rc": 0, "stdout": SLURM_NODE, "stderr": ""},
     },
