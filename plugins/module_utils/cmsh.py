@@ -16,14 +16,16 @@ No Ansible import: the inventory plugin, the modules and their tests use the sam
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
-import typing as t
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from .failure import Failure
 
 CMSH_PATH = "/cm/local/apps/cmd/bin/cmsh"
 """Where BCM installs cmsh on a head node; it is on PATH only after `module load cmsh`."""
@@ -37,15 +39,11 @@ _TABLE_HEADER = re.compile(r"^Code\s+Field\s+Message\s*$")
 _TABLE_RULE = re.compile(r"^(-+)(\s+)(-+)(\s+)-+\s*$")
 
 
-class CmshError(Exception):
+class CmshError(Failure):
     """cmsh could not be run, did not end in time, or was to be given something unsafe; the text is one sentence.
 
-    `code` names the kind for programs: `not_found`, `timeout`, `failed` or `unsafe`.
+    `code` names the kind for programs: `no_cmsh`, `timeout`, `failed` or `unsafe`.
     """
-
-    def __init__(self, message: str, code: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Verbatim(str):
@@ -140,7 +138,37 @@ def find_cmsh(name: str | None = None) -> str:
         found = shutil.which(candidate)
         if found:
             return found
-    raise CmshError(f"{name or 'cmsh'} is not here; run this on a BCM head node, or set the path of cmsh", "not_found")
+    raise CmshError(f"{name or 'cmsh'} is not here; run this on a BCM head node, or set the path of cmsh", "no_cmsh")
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], *, stdin: int, stderr: int) -> Iterator[subprocess.Popen[str]]:
+    """cmsh as a process without a terminal and with an editor that refuses; raises CmshError if it cannot be run.
+
+    Unless it has been waited for, it ends with the body, and so does what it started (an editor, a pager), so that
+    nothing keeps the pipes open.
+    """
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=dict(os.environ, LC_ALL="C.UTF-8", TERM="dumb", EDITOR="false", VISUAL="false"),
+            start_new_session=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except OSError as error:
+        raise CmshError(f"{command[0]} cannot be run: {error.strerror}", "failed") from error
+    with process:
+        try:
+            yield process
+        finally:
+            if process.returncode is None:  # else its number may be another process' by now
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
 
 class Cmsh:
@@ -168,37 +196,14 @@ class Cmsh:
         A refused command is no exception: the caller looks at `refusals` and at what it expected to be printed.
         """
         line = script(commands)
-        environment = dict(os.environ, LC_ALL="C.UTF-8", TERM="dumb", EDITOR="false", VISUAL="false")
-        try:
-            process = subprocess.Popen(
-                [self._executable, *self._options, "-c", line],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment,
-                start_new_session=True,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-            )
-        except OSError as error:
-            raise CmshError(f"{self._executable} cannot be run: {error.strerror}", "failed") from error
-        with process:
+        command = [self._executable, *self._options, "-c", line]
+        with started(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             try:
                 stdout, stderr = process.communicate(timeout=self._timeout)
             except subprocess.TimeoutExpired as error:
-                _kill_group(process)
                 raise CmshError(
                     f"cmsh did not end within {self._timeout:g} s and was stopped (commands: {line}); "
                     "raise the time limit, or look whether CMDaemon answers",
                     "timeout",
                 ) from error
         return CmshOutput(process.returncode, without_events(stdout), without_events(stderr))
-
-
-def _kill_group(process: subprocess.Popen[t.Any]) -> None:
-    """End cmsh and what it started (an editor, a pager), so that nothing keeps the pipes open."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

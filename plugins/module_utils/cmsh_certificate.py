@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import re
 import time
+import typing as t
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from .cmsh import Cmsh
 from .failure import Failure
 
 _ATTEMPTS = 3
-_COLUMNS = 6
+_COLUMNS = frozenset(("serial", "revoked", "profile", "name"))
 _WAIT = 2.0
 """Seconds to wait for the files after a call that did not name them: the request is answered in the background."""
 
@@ -41,6 +43,17 @@ class Listed:
 
     serial: int
     revoked: bool
+
+
+class Holders(t.NamedTuple):
+    """Serial numbers of certificates that are not revoked and have a profile, or may have it.
+
+    Those of one common name, those of other names, and those of which the list shows too little to say whose they are.
+    """
+
+    ours: list[int]
+    others: list[int]
+    unsure: list[int]
 
 
 def create(cmsh: Cmsh, order: Order, key_path: str, certificate_path: str) -> None:
@@ -92,28 +105,74 @@ def parse_list(text: str) -> list[Listed]:
     return [Listed(int(serial), revoked.lower() == "yes") for serial, revoked in rows]
 
 
-def parse_holders(text: str, profile: str) -> dict[str, list[int]]:
-    """Who has a certificate with this profile that is not revoked: common name -> serial numbers.
+class _Cell(t.NamedTuple):
+    """What a column shows; where that fills the column, its end may have been cut off."""
 
-    Columns are as wide as the dashes below their names, and what is longer is cut off there.
-    """
+    text: str
+    full: bool
+
+    def is_surely(self, value: str) -> bool:
+        return self.text == value and not self.full
+
+    def may_be(self, value: str) -> bool:
+        return self.text == value or (self.full and value.startswith(self.text))
+
+
+def _table(text: str) -> list[dict[str, _Cell]] | None:
+    """The rows by the columns' names, or None if there is no table; columns are as wide as the dashes below them."""
     lines = text.splitlines()
-    at = next((number for number, line in enumerate(lines) if re.fullmatch(r"[- ]*-[- ]*", line)), len(lines))
-    spans = [match.span() for match in re.finditer("-+", lines[at])] if at < len(lines) else []
-    found: dict[str, list[int]] = {}
-    for line in lines[at + 1 :]:
-        cells = [line[start:end].strip() for start, end in spans]
-        if len(cells) < _COLUMNS or not cells[0].isdigit() or cells[1].lower() != "no":
+    rule = next((at for at, line in enumerate(lines) if at and re.fullmatch(r"[- ]*-[- ]*", line)), 0)
+    if not rule:
+        return None
+    spans = [match.span() for match in re.finditer("-+", lines[rule])]
+    names = [lines[rule - 1][start:end].strip().lower() for start, end in spans]
+    ends = [*[end for _start, end in spans[:-1]], None]  # the last column may be left uncut
+    rows = []
+    for line in lines[rule + 1 :]:
+        cells = [line[start:until].strip() for (start, _end), until in zip(spans, ends)]
+        rows.append(
+            {name: _Cell(cell, len(cell) == end - start) for name, cell, (start, end) in zip(names, cells, spans)}
+        )
+    return rows if _COLUMNS.issubset(names) else None
+
+
+def parse_holders(text: str, common_name: str, profile: str, known: Collection[int]) -> Holders | None:
+    """Who has the profile in the output of `listcertificates`, or None if that cannot be read.
+
+    `known` are the serial numbers of certificates that were seen to be ours. Names alone are not enough where they are
+    cut off, as a profile's is after 16 letters; a number alone is not, since another cluster counts anew. So ours is
+    what shows both names to their ends, or has a known number and as much of both names as there is room for.
+    """
+    rows = _table(text)
+    if rows is None:
+        return None
+    found = Holders([], [], [])
+    for row in rows:
+        serial, name = row["serial"], row["name"]
+        if not serial.text.isdigit() or row["revoked"].text.lower() == "yes" or not row["profile"].may_be(profile):
             continue
-        start, end = spans[3]
-        if profile == cells[3] or (len(cells[3]) == end - start and profile.startswith(cells[3])):
-            found.setdefault(line[spans[5][0] :].strip(), []).append(int(cells[0]))
+        number = int(serial.text)
+        if not name.may_be(common_name):
+            found.others.append(number)
+        elif not serial.full and (
+            number in known or (row["profile"].is_surely(profile) and name.is_surely(common_name))
+        ):
+            found.ours.append(number)
+        else:
+            found.unsure.append(number)
     return found
 
 
-def holders(cmsh: Cmsh, profile: str) -> dict[str, list[int]]:
-    """The same as BCM has it now; raises CmshError."""
-    return parse_holders(cmsh.run([("cert",), ("listcertificates",)]).stdout, profile)
+def holders(cmsh: Cmsh, common_name: str, profile: str, known: Collection[int]) -> Holders:
+    """The same as BCM has it now; raises Failure and CmshError."""
+    output = cmsh.run([("cert",), ("listcertificates",)])
+    found = parse_holders(output.stdout, common_name, profile, known)
+    if found is None:
+        said = output.words or "it said nothing"
+        raise Failure(
+            f"BCM's list of certificates cannot be read, and nothing was changed: {said}", "unreadable", bcm=said
+        )
+    return found
 
 
 def revoke(cmsh: Cmsh, serial: int) -> None:

@@ -109,8 +109,9 @@ def _rehearse(cmsh: Cmsh, path: Sequence[str], assignments: Sequence[Command], t
     for change in texts:
         commands += [("get", change.name), ("path",)]
     what = f"{', '.join(change.name for change in texts)} of {' '.join(path)}"
+    output = cmsh.run([*commands, ("refresh",)])
     try:
-        loaded = split_values(cmsh.run([*commands, ("refresh",)]), path, ["set", *[change.name for change in texts]])
+        loaded = split_values(output, path, ["set", *[change.name for change in texts]])
     except Failure as failure:
         said = failure.details["bcm"]
         raise Failure(

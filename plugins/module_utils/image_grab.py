@@ -9,17 +9,15 @@ So a session of cmsh is kept open, with its commands on standard input and its e
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import re
-import signal
 import subprocess
 import threading
 import time
 import typing as t
 from dataclasses import dataclass
 
-from .cmsh import CmshError, Command, Verbatim, find_cmsh, script
+from .cmsh import Command, Verbatim, find_cmsh, script, started
 from .failure import Failure
 
 # "Fri Nov 20 09:43:59 2026 [notice] head: Provisioning completed on node dgx-01"; the date is absent in some releases
@@ -56,27 +54,8 @@ def grab(executable: str | None, node: str, image: str | None, *, write: bool, t
     """
     line = script(commands(node, image, write))
     command = [find_cmsh(executable), "-n", "-q"]
-    environment = dict(os.environ, LC_ALL="C.UTF-8", TERM="dumb", EDITOR="false", VISUAL="false")
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-    except OSError as error:
-        raise CmshError(f"{command[0]} cannot be run: {error.strerror}", "failed") from error
-    with process:
-        try:
-            return _wait(process, node, line, timeout)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+    with started(command, stdin=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        return _wait(process, node, line, timeout)
 
 
 def _wait(process: subprocess.Popen[str], node: str, line: str, timeout: float) -> Grabbed:

@@ -19,8 +19,13 @@ description:
   - A file that holds anything else than a certificate of this name and profile, such as the administrator's, is never
     replaced. Neither is a profile that comes with BCM or that is for people.
   - The key is never part of the result or of the difference.
-  - With O(state=absent) revokes every certificate of this name and profile, and removes the profile and the two files.
-    A profile with which somebody else has a certificate stays.
+  - With O(state=absent) revokes every certificate of this name and profile, and removes the profile and the files. A
+    profile with which somebody else has a certificate stays.
+  - BCM's list cuts names off, a profile's after 16 letters. A certificate of which it shows too little is only revoked
+    if it is the one in O(certificate) or one that was replaced there. Others are named in RV(unsure) and in a warning;
+    they and the profile stay.
+  - A certificate that is replaced is kept beside the new one, with its serial number added to the file's name, to know
+    it again.
 author:
   - The superpod.monitoring developers (@superpod-monitoring)
 extends_documentation_fragment:
@@ -211,6 +216,14 @@ revoked:
   type: list
   elements: str
   sample: []
+unsure:
+  description:
+    - The serial numbers that would have been revoked if BCM's list showed that the certificates are of this name and
+      profile.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 failure:
   description: What went wrong, for programs.
   returned: failure
@@ -225,14 +238,16 @@ failure:
         - Of the options; V(bad_option), V(unsafe).
         - Of what is there; V(not_ours), V(io), V(openssl), V(no_cmsh).
         - Of BCM; V(refused), V(not_found), V(half_written), V(not_created), V(wrong_certificate), V(not_revoked),
-          V(timeout), V(failed).
+          V(unreadable), V(timeout), V(failed).
       type: str
     details:
       description: What belongs to it, for example BCM's own words (C(bcm)).
       type: dict
 """
 
+import contextlib
 import datetime
+import glob
 import os
 import shutil
 import stat
@@ -244,7 +259,7 @@ from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.superpod.monitoring.plugins.module_utils import atomic_file
-from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import Cmsh, CmshError, quote
+from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import Cmsh, quote
 from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_certificate import (
     Order,
     create,
@@ -364,6 +379,17 @@ def our_certificate(certificate_path: str, key_path: str, common_name: str, prof
     return certificate
 
 
+def replaced(certificate_path: str, common_name: str, profile_name: str) -> dict[int, str]:
+    """The certificates that `make` has kept because a newer one took their place: serial number -> path."""
+    found = {}
+    for path in glob.glob(f"{glob.escape(certificate_path)}.*"):
+        with contextlib.suppress(OpensslError):  # somebody else's file
+            old = read_certificate(path)
+            if (old.common_name, old.profile, path) == (common_name, profile_name, f"{certificate_path}.{old.serial}"):
+                found[old.serial] = path
+    return found
+
+
 def look(cmsh: Cmsh, wanted: Wanted) -> Present:
     """Read what is there; raises Failure if it is not this module's to replace, OpensslError and CmshError."""
     certificate = our_certificate(
@@ -394,11 +420,11 @@ def reasons(present: Present, renew_before_days: int, now: float) -> list[str]:
     return [reason for reason, is_so in checks.items() if is_so]
 
 
-def make(cmsh: Cmsh, wanted: Wanted, now: float) -> Certificate:
+def make(cmsh: Cmsh, wanted: Wanted, old: Certificate | None, now: float) -> Certificate:
     """Have BCM make a pair, read it, and put it into place; raises Failure, OpensslError, CmshError and OSError.
 
     The key is never in a directory that others can read until its mode has been seen to. The certificate goes first: a
-    key without a certificate would be anybody's.
+    key without a certificate would be anybody's. The old certificate is kept: BCM's list may not tell that it is ours.
     """
     directory = tempfile.mkdtemp(prefix=".bcm_certificate-", dir=os.path.dirname(wanted.private_key))
     try:
@@ -416,7 +442,10 @@ def make(cmsh: Cmsh, wanted: Wanted, now: float) -> Certificate:
         wrong = [problem for problem, is_so in problems.items() if is_so]
         if wrong:
             raise Failure(f"BCM made a certificate that cannot be used: {'; '.join(wrong)}", "wrong_certificate")
-        for source, target in ((certificate_path, wanted.certificate), (key_path, wanted.private_key)):
+        moves = [(certificate_path, wanted.certificate), (key_path, wanted.private_key)]
+        if old is not None:
+            moves.insert(0, (wanted.certificate, f"{wanted.certificate}.{old.serial}"))
+        for source, target in moves:
             with open(source, "rb") as file:
                 atomic_file.write_if_changed(target, file.read(), KEY_MODE, tag="ansible")
         return made
@@ -458,18 +487,22 @@ def run(module: AnsibleModule, now: float) -> dict[str, t.Any]:
     why = reasons(present, wanted.renew_before_days, now)
     change = "none" if found == wanted.profile else "changed" if found else "created"
     correct = present.key_is_open and not why
-    old = present.certificate if why and wanted.revoke_old and present.revoked is False else None
+    going, unsure = [], []
+    if why and wanted.revoke_old and present.certificate:
+        old = present.certificate.serial
+        having = holders(cmsh, wanted.order.common_name, name, [old])
+        going, unsure = ([serial for serial in serials if serial == old] for serials in (having.ours, having.unsure))
 
     certificate = present.certificate
     if not module.check_mode:
         if change != "none":
             write_profile(cmsh, name, found, wanted.profile)
         if why:
-            certificate = make(cmsh, wanted, now)
+            certificate = make(cmsh, wanted, present.certificate, now)
         elif correct:
             os.chmod(wanted.private_key, KEY_MODE)
-        if old:
-            revoke(cmsh, old.serial)
+        for serial in going:
+            revoke(cmsh, serial)
     planned = bool(why) and module.check_mode
     return {
         "changed": change != "none" or bool(why) or correct,
@@ -486,7 +519,8 @@ def run(module: AnsibleModule, now: float) -> dict[str, t.Any]:
         "key_mode_corrected": correct,
         "serial": None if planned or certificate is None else str(certificate.serial),
         "not_after": None if planned or certificate is None else moment(certificate.not_after),
-        "revoked": [str(old.serial)] if old else [],
+        "revoked": [str(serial) for serial in going],
+        "unsure": [str(serial) for serial in unsure],
         "diff": {
             "before_header": wanted.certificate,
             "after_header": wanted.certificate,
@@ -506,14 +540,13 @@ def take_away(module: AnsibleModule) -> dict[str, t.Any]:
     found = read_profile(cmsh, name)
     check_ours(name, found)
     certificate = our_certificate(paths[1], paths[0], common_name, name)
-    having = holders(cmsh, name)
-    going = set(having.pop(common_name, []))
-    if certificate is not None and is_revoked(cmsh, certificate.serial) is False:
-        going.add(certificate.serial)
-    without_profile = found is not None and not having
-    there = [path for path in paths if os.path.lexists(path)]
+    known = replaced(paths[1], common_name, name)
+    there = [path for path in (*paths, *known.values()) if os.path.lexists(path)]
+    having = holders(cmsh, common_name, name, [*known, *([certificate.serial] if certificate else [])])
+    going = sorted(having.ours)
+    without_profile = found is not None and not having.others and not having.unsure
     if not module.check_mode:
-        for serial in sorted(going):
+        for serial in going:
             revoke(cmsh, serial)
         if without_profile:
             remove_profile(cmsh, name)
@@ -535,12 +568,13 @@ def take_away(module: AnsibleModule) -> dict[str, t.Any]:
         "key_mode_corrected": False,
         "serial": None,
         "not_after": None,
-        "revoked": [str(serial) for serial in sorted(going)],
+        "revoked": [str(serial) for serial in going],
+        "unsure": [str(serial) for serial in sorted(having.unsure)],
         "diff": {
             "before_header": paths[1],
             "after_header": paths[1],
             "before": as_text(name, found, certificate, False),
-            "after": as_text(name, left, None, False) + "".join(f"revoked {serial}\n" for serial in sorted(going)),
+            "after": as_text(name, left, None, False) + "".join(f"revoked {serial}\n" for serial in going),
         },
     }
 
@@ -579,10 +613,15 @@ def main() -> None:
     with failing(module):
         try:
             result = take_away(module) if module.params["state"] == "absent" else run(module, time.time())
-        except CmshError as error:
-            raise Failure(str(error), "no_cmsh" if error.code == "not_found" else error.code) from None
         except OpensslError as error:
             raise Failure(str(error), "openssl") from None
+    if result["unsure"]:
+        module.warn(
+            "BCM's list cuts off what is long, so it does not show whether these are certificates of "
+            f"{result['common_name']} with the profile {result['profile']['name']}: {', '.join(result['unsure'])}; "
+            "they and the profile stay; revoke those that are nobody else's "
+            "(cmsh -c 'cert; revokecertificate SERIAL') and run this again"
+        )
     module.exit_json(**result)
 
 

@@ -25,7 +25,7 @@ extends_documentation_fragment:
   - superpod.monitoring.cmsh
 attributes:
   check_mode:
-    description: BCM makes a dry run.
+    description: BCM makes a dry run. C(changed) is true even so, since each run grabs.
     support: full
   diff_mode:
     description: Returns BCM's log instead.
@@ -110,8 +110,8 @@ failure:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import Cmsh, CmshError
-from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
+from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import Cmsh
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import failing
 from ansible_collections.superpod.monitoring.plugins.module_utils.image_grab import grab
 
 
@@ -129,17 +129,12 @@ def main() -> None:
     )
     given, began = module.params, time.monotonic()
     with failing(module):
-        try:
-            cmsh = Cmsh(given["cmsh"], timeout=given["cmsh_timeout"])
-            done = grab(
-                given["cmsh"], given["node"], given["image"], write=not module.check_mode, timeout=given["timeout"]
-            )
-            seconds = round(time.monotonic() - began, 1)
-            log = cmsh.run([("device",), ("use", given["node"]), ("synclog",)]).stdout.splitlines()
-        except CmshError as error:
-            raise Failure(str(error), "no_cmsh" if error.code == "not_found" else error.code) from None
+        cmsh = Cmsh(given["cmsh"], timeout=given["cmsh_timeout"])
+        done = grab(given["cmsh"], given["node"], given["image"], write=not module.check_mode, timeout=given["timeout"])
+        seconds = round(time.monotonic() - began, 1)
+        log = cmsh.run([("device",), ("use", given["node"]), ("synclog",)]).stdout.splitlines()
     module.exit_json(
-        changed=not module.check_mode,
+        changed=True,
         node=given["node"],
         image=given["image"] or "",
         dry_run=module.check_mode,

@@ -95,7 +95,7 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_cmsh impor
     IMAGE_FIELDS,
     parse_table,
 )
-from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import Cmsh, CmshError, Verbatim
+from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import Cmsh, Verbatim
 from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_settings import read
 from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_settings_values import without_inheritance
 from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
@@ -166,11 +166,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     with failing(module):
-        try:
-            cmsh = Cmsh(module.params["cmsh"], timeout=module.params["cmsh_timeout"])
-            result = gather(cmsh, module.params["categories"], module.params["node"])
-        except CmshError as error:
-            raise Failure(str(error), "no_cmsh" if error.code == "not_found" else error.code) from None
+        cmsh = Cmsh(module.params["cmsh"], timeout=module.params["cmsh_timeout"])
+        result = gather(cmsh, module.params["categories"], module.params["node"])
     module.exit_json(changed=False, **result)
 
 

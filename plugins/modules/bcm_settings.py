@@ -187,7 +187,7 @@ from collections.abc import Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.superpod.monitoring.plugins.module_utils.cmd_conf import frozen_slurm
-from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import Cmsh, CmshError
+from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import Cmsh
 from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_settings import read, write
 from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_settings_values import (
     Difference,
@@ -361,10 +361,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     with failing(module):
-        try:
-            result = run(module)
-        except CmshError as error:
-            raise Failure(str(error), "no_cmsh" if error.code == "not_found" else error.code) from None
+        result = run(module)
     found = frozen(result["path"], module.params["cmd_conf"])
     for directive in found:
         module.warn(

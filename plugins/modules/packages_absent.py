@@ -78,6 +78,7 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.failure import
 Command = Callable[[list[str]], tuple[int, str, str]]
 
 GOING = re.compile(r"^(?:Remv|Purg) (\S+)", re.MULTILINE)
+WOULD_GO = re.compile(r"^Would remove or purge ([^\s:]+)", re.MULTILINE)
 NEEDED = "dependency problems prevent"
 
 
@@ -130,9 +131,17 @@ class Packages:
 
     def remove(self, names: list[str]) -> None:
         """All that nobody else needs, which dpkg sees to; raises Failure if something else is wrong."""
-        rc, out, err = self._command(["dpkg", "--purge" if self._purge else "--remove", *names])
+        self._dpkg(names)
+
+    def removable(self, names: list[str]) -> set[str]:
+        """Those that `remove` would take, by dpkg's word; raises Failure."""
+        return set(WOULD_GO.findall(self._dpkg(names, "--simulate")))
+
+    def _dpkg(self, names: list[str], *options: str) -> str:
+        rc, out, err = self._command(["dpkg", *options, "--purge" if self._purge else "--remove", *names])
         if rc != 0 and NEEDED not in err:
             raise Failure(f"dpkg cannot remove {', '.join(names)}: {_words(err or out)}", "dpkg")
+        return out
 
     def _apt(self, *arguments: str) -> str:
         return self._out(["apt-get", "--simulate", *arguments])
@@ -152,15 +161,17 @@ def run(packages: Packages, names: list[str], check_mode: bool) -> dict[str, t.A
     """Do it, or in check mode find out what would be done."""
     there = packages.present(names)
     wanted = packages.plan(there) if there else []
-    left: dict[str, str] = {}
-    if wanted and not check_mode:
+    left: set[str] = set()
+    if wanted and check_mode:
+        left = set(wanted) - packages.removable(wanted)
+    elif wanted:
         packages.remove(wanted)
-        left = packages.present(wanted)
+        left = set(packages.present(wanted))
     removed = [name for name in wanted if name not in left]
     return {
         "changed": bool(removed),
         "removed": removed,
-        "kept": sorted(left.keys() & set(names)),
+        "kept": sorted(left & set(names)),
         "diff": {"before": "".join(f"{name}\n" for name in removed), "after": ""},
     }
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+import subprocess
 import time
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,10 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import (
     parse_refusals,
     quote,
     script,
+    started,
     without_events,
 )
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import failing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -149,13 +153,24 @@ def test_a_hanging_cmsh_and_its_children_are_ended(tmp_path: Path) -> None:
     with pytest.raises(CmshError, match=r"did not end within 0.5 s.*get x") as error:
         Cmsh(cmsh, timeout=0.5).run([("get", "x")])
     assert error.value.code == "timeout"
-    pid = int(marker.read_text())
+    assert ends(int(marker.read_text()))
+
+
+def test_a_session_ends_with_the_body(tmp_path: Path) -> None:
+    """cmsh has ended, but nobody has waited for it, and its child holds the pipe."""
+    cmsh = fake_cmsh(tmp_path, "sleep 600 & echo $!; exit 0")
+    with started([cmsh], stdin=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+    assert ends(child)
+
+
+def ends(pid: int) -> bool:
     for _ in range(100):
         if not Path(f"/proc/{pid}/status").exists() or "State:\tZ" in Path(f"/proc/{pid}/status").read_text():
-            break
+            return True
         time.sleep(0.05)
-    else:
-        pytest.fail("cmsh's child is still there")
+    return False
 
 
 def test_nothing_is_run_when_a_word_is_unsafe(tmp_path: Path) -> None:
@@ -168,7 +183,14 @@ def test_nothing_is_run_when_a_word_is_unsafe(tmp_path: Path) -> None:
 def test_no_cmsh_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CmshError, match="head node") as error:
         find_cmsh(str(tmp_path / "none"))
-    assert error.value.code == "not_found"
+    assert error.value.code == "no_cmsh"
+
+    class Module:
+        def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
+            raise SystemExit(kwargs["failure"]["code"] + ": " + msg)
+
+    with pytest.raises(SystemExit, match=r"^no_cmsh: .* is not here; run this on a BCM head node"), failing(Module()):
+        find_cmsh(str(tmp_path / "none"))
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin")
     assert find_cmsh(fake_cmsh(tmp_path, "")) == find_cmsh()
 

@@ -111,4 +111,4 @@ def test_a_cmsh_that_goes_away_in_between(tmp_path: Path) -> None:
 def test_no_cmsh(tmp_path: Path) -> None:
     with pytest.raises(CmshError) as caught:
         grab(str(tmp_path / "gone"), "dgx-01", None, write=True, timeout=5)
-    assert caught.value.code == "not_found"
+    assert caught.value.code == "no_cmsh"

@@ -9,9 +9,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import CmshError
+from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import Cmsh, CmshError, CmshOutput
 from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure
 from ansible_collections.superpod.monitoring.plugins.module_utils.openssl import Certificate, read_certificate
+from ansible_collections.superpod.monitoring.plugins.modules import bcm_certificate
 from ansible_collections.superpod.monitoring.plugins.modules.bcm_certificate import (
     DAY,
     Present,
@@ -171,6 +172,7 @@ def test_renewed_in_time_and_the_old_one_revoked_if_asked(sim: Simulator, tmp_pa
     assert (tmp_path / "rm.key").read_bytes() != key
     kept = ensure(sim, tmp_path, later=336 * DAY)
     assert (kept["changed"], kept["serial"]) == (False, renewed["serial"])
+    assert read_certificate(str(tmp_path / f"rm.pem.{first['serial']}")).serial == int(first["serial"])
 
 
 def test_a_revoked_certificate_is_replaced(sim: Simulator, tmp_path: Path) -> None:
@@ -333,6 +335,7 @@ def test_through_ansible(program: Simulator, tmp_path: Path) -> None:
         "serial": str(made.serial),
         "not_after": moment(made.not_after),
         "revoked": [],
+        "unsure": [],
         "diff": {**header, "before": "", "after": rights + line},
     }
     kept = {
@@ -388,6 +391,107 @@ def test_taken_away_with_every_certificate_of_the_name_and_with_the_profile(sim:
     assert list(tmp_path.iterdir()) == []
     again = take_away(Module(options(sim, tmp_path)))
     assert (again["changed"], again["revoked"], again["profile"]["change"]) == (False, [], "none")
+
+
+def stranger(profile: str = "superpod-devices-rw", name: str = "role-monitor") -> dict[str, t.Any]:
+    """What BCM has of somebody else's certificate."""
+    return {"name": name, "profile": profile, "system_login": "", "revoked": False, "not_after": None}
+
+
+def revoked(sim: Simulator) -> list[str]:
+    return [serial for serial, entry in sim.store.snapshot()["certificates"].items() if entry["revoked"]]
+
+
+def test_a_strangers_certificate_that_the_list_does_not_tell_from_ours_stays(sim: Simulator, tmp_path: Path) -> None:
+    """Of both profiles it shows `superpod-devices`. The profile stays as well: the stranger's may be this one."""
+    serial = ensure(sim, tmp_path)["serial"]
+    sim.edit(lambda state: state["certificates"].update({"77": stranger()}))
+    planned = take_away(Module(options(sim, tmp_path), check_mode=True))
+    assert (planned["revoked"], planned["unsure"], planned["profile"]["change"]) == ([serial], ["77"], "none")
+    assert take_away(Module(options(sim, tmp_path))) == planned
+    assert revoked(sim) == [serial]
+    assert PROFILE in sim.store.snapshot()["profiles"]
+    assert list(tmp_path.iterdir()) == []
+    again = take_away(Module(options(sim, tmp_path)))
+    assert (again["changed"], again["revoked"], again["unsure"]) == (False, [], ["77"])
+
+    sim.edit(lambda state: state["certificates"]["77"].update(revoked=True))
+    assert take_away(Module(options(sim, tmp_path)))["profile"]["change"] == "removed"
+
+
+def test_without_its_file_a_certificate_is_ours_only_if_the_list_shows_all(sim: Simulator, tmp_path: Path) -> None:
+    for profile, known in ((PROFILE, False), ("short", True)):
+        serial = ensure(sim, tmp_path, profile=profile)["serial"]
+        for file in tmp_path.iterdir():
+            file.unlink()
+        result = take_away(Module(options(sim, tmp_path, profile=profile)))
+        assert (result["revoked"], result["unsure"]) == (([serial], []) if known else ([], [serial]))
+
+
+def test_files_beside_it_that_prove_nothing(sim: Simulator, tmp_path: Path) -> None:
+    other = ensure(sim, tmp_path, profile="superpod-devices-rw")["serial"]
+    (tmp_path / "rm.key").unlink()
+    (tmp_path / "rm.pem").rename(tmp_path / f"rm.pem.{other}")
+    (tmp_path / "rm.pem.78").write_text("78\n", encoding="utf-8")
+    ensure(sim, tmp_path)
+    sim.edit(lambda state: state["certificates"].update({"78": stranger()}))
+    result = take_away(Module(options(sim, tmp_path)))
+    assert result["unsure"] == [other, "78"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [f"rm.pem.{other}", "rm.pem.78"]
+
+
+@pytest.mark.parametrize("entry", [stranger("node", "fa-16-3e-74-24-dc"), stranger(PROFILE, "theirs")])
+def test_a_number_that_is_somebody_elses_now(sim: Simulator, tmp_path: Path, entry: dict[str, t.Any]) -> None:
+    """The files are from a cluster before this one, which counts anew."""
+    serial = ensure(sim, tmp_path)["serial"]
+    sim.edit(lambda state: state["certificates"].update({serial: entry}))
+    renewed = ensure(sim, tmp_path, later=336 * DAY, revoke_old=True, days=500)
+    assert (renewed["reasons"], renewed["revoked"], renewed["unsure"]) == (["expires"], [], [])
+    assert take_away(Module(options(sim, tmp_path)))["revoked"] == [renewed["serial"]]
+    assert revoked(sim) == [renewed["serial"]]
+
+
+def test_a_number_that_may_be_cut_off_is_left(sim: Simulator, tmp_path: Path) -> None:
+    sim.edit(lambda state: state["certificates"].update({"123455": stranger("other")}))
+    assert ensure(sim, tmp_path)["serial"] == "123456"
+    renewed = ensure(sim, tmp_path, later=336 * DAY, revoke_old=True, days=500)
+    assert (renewed["revoked"], renewed["unsure"]) == ([], ["123456"])
+
+
+def test_without_a_list_nothing_is_taken_away(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ensure(sim, tmp_path)
+    before = sim.store.snapshot()
+    ask = Cmsh.run
+
+    def denied(self: Cmsh, commands: t.Any) -> CmshOutput:
+        listing = ("listcertificates",) in commands
+        return CmshOutput(0, "permission denied\n", "") if listing else ask(self, commands)
+
+    monkeypatch.setattr(Cmsh, "run", denied)
+    with pytest.raises(Failure, match="cannot be read, and nothing was changed: permission denied") as failure:
+        take_away(Module(options(sim, tmp_path)))
+    assert (failure.value.code, failure.value.details) == ("unreadable", {"bcm": "permission denied"})
+    assert sim.store.snapshot() == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["rm.key", "rm.pem"]
+
+
+def test_doubt_is_said(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    class Whole(Module):
+        warn = staticmethod(said.append)
+
+        def exit_json(self, **result: t.Any) -> None:
+            assert result["unsure"] == (["77", "78"] if said else [])
+
+    module = Whole(options(sim, tmp_path, state="absent"))
+    monkeypatch.setattr(bcm_certificate, "AnsibleModule", lambda **_spec: module)
+    bcm_certificate.main()
+    assert said == []
+    sim.edit(lambda state: state["certificates"].update({"77": stranger(), "78": stranger()}))
+    bcm_certificate.main()
+    assert len(said) == 1
+    assert f"certificates of role-monitor with the profile {PROFILE}: 77, 78; they and the profile stay" in said[0]
 
 
 def test_a_profile_that_somebody_else_has_stays(sim: Simulator, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_as_modules(sim: Simulator, tmp_path: Path) -> None:
         "dgx",
     )
 
-    assert (dry["changed"], dry["dry_run"], dry["node"], dry["image"]) == (False, True, "dgx-01", "")
+    assert (dry["changed"], dry["dry_run"], dry["node"], dry["image"]) == (True, True, "dgx-01", "")
     assert "etc/issue" in dry["log"]
     assert "dry run = yes" in dry["events"][0]
     assert dry["seconds"] > 0

@@ -33,16 +33,21 @@ class Host:
             gone |= self._unneeded(gone)
             return 0, "Reading package lists...\n" + "".join(f"Remv {name} [1.0]\n" for name in sorted(gone)), ""
         assert program == "dpkg"
-        going = set(argv[2:])
+        going = {name for name in names if not name.startswith("-")}
         stuck = {name for name in going if self._with_dependents({name}) - going}
+        out = ""
         for name in sorted(going - stuck):
+            if "--simulate" in argv:
+                # dpkg tells the architecture of some
+                out += f"Would remove or purge {name}{':amd64' if name == 'library' else ''} (1.0) ...\n"
+                continue
             self.needs.pop(name, None)
             self.left.discard(name)
-            if argv[1] == "--purge":
+            if "--purge" in argv:
                 self.purged.append(name)
             else:
                 self.left.add(name)
-        return (1, "", f"dpkg: dependency problems prevent removal of {stuck}") if stuck else (0, "", "")
+        return (1, out, f"dpkg: dependency problems prevent removal of {stuck}") if stuck else (0, out, "")
 
     def _with_dependents(self, names: set[str]) -> set[str]:
         more = {name for name, needs in self.needs.items() if needs & names}
@@ -77,7 +82,9 @@ def test_what_another_package_needs_stays() -> None:
     there = host()
     there.needs["theirs"] = {"tool"}
     there.manual.add("theirs")
+    foretold = run(Packages(there, purge=False), ["tool"], check_mode=True)
     result = run(Packages(there, purge=False), ["tool"], check_mode=False)
+    assert result == foretold
     assert (result["changed"], result["removed"], result["kept"]) == (False, [], ["tool"])
     assert set(there.needs) == {"tool", "library", "font", "adduser", "old-kernel", "theirs"}
 
