@@ -78,9 +78,6 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         try:
-            unknown = sorted(set(arguments) - self._VALID_ARGS)
-            if unknown:
-                raise Failure(f"guided_setup has no option {', '.join(unknown)}.", "option")
             return result | self._set_up(arguments, task_vars or {})
         except _Stopped as stopped:
             return result | {"failed": True, "msg": str(stopped)}
@@ -92,6 +89,9 @@ class ActionModule(ActionBase):
             }
 
     def _set_up(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        missing = [name for name in ("site_dir", "found") if not arguments.get(name)]
+        if missing:
+            raise Failure(f"guided_setup needs {' and '.join(missing)}.", "option")
         site = SiteDirectory(os.path.abspath(os.path.expanduser(str(arguments["site_dir"]))), load_yaml)
         findings = from_json(arguments["found"], arguments.get("seen") or {})
         given = self._given(arguments, task_vars)

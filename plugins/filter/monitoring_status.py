@@ -75,22 +75,14 @@ _value:
       elements: str
 """
 
+import time
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.superpod.monitoring.plugins.module_utils.monitoring_time import seconds_since_1970
+from ansible_collections.superpod.monitoring.plugins.module_utils.target_directory import host_in, short
+
 COLUMNS = ("NODE", "ROLE", "TARGET FILE", "EXPORTERS", "LAST SCRAPE (UTC)", "REMARKS")
-NEVER = "0001-"
-"""How the time of a scrape begins that has not been."""
-
-
-def short(host: str) -> str:
-    """A host's name without case and domain."""
-    return host.strip().partition(".")[0].lower()
-
-
-def owner(file: str) -> str:
-    """The host of a target file; a further role monitor's is named HOST_INSTANCE.json."""
-    return short(file.removesuffix(".json").partition("_")[0])
 
 
 def by_host(targets: Iterable[Mapping[str, t.Any]], cluster: str) -> dict[str, list[Mapping[str, t.Any]]]:
@@ -127,8 +119,9 @@ def remarks(role: bool | None, has_file: bool, scraped: list[Mapping[str, t.Any]
 
 def row(node: str, role: bool | None, has_file: bool, scraped: list[Mapping[str, t.Any]] | None) -> dict[str, t.Any]:
     """One node's entry of the result."""
-    times = [str(target.get("lastScrape", NEVER)) for target in scraped or []]
-    times = [time for time in times if not time.startswith(NEVER)]
+    # Prometheus tells them in the time zone of its host
+    times = [seconds_since_1970(str(target.get("lastScrape"))) for target in scraped or []]
+    last = max((seconds for seconds in times if seconds is not None), default=None)
     return {
         "node": node,
         "role": role,
@@ -137,7 +130,7 @@ def row(node: str, role: bool | None, has_file: bool, scraped: list[Mapping[str,
             str(target["labels"].get("job", "?")): str(target.get("health", "unknown"))
             for target in sorted(scraped or [], key=lambda target: str(target["labels"].get("job")))
         },
-        "last_scrape": max(times)[:19] + "Z" if times else None,
+        "last_scrape": None if last is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(last)),
         "remarks": remarks(role, has_file, scraped),
     }
 
@@ -173,12 +166,12 @@ def monitoring_status(  # noqa: PLR0917 - called with names, by a playbook
     """The filter."""
     watched = {role.lower() for role in roles}
     scraped = None if targets is None else by_host(targets, cluster)
-    present = {owner(file) for file in files}
+    present = {short(host_in(file)) for file in files}
     held: dict[str, bool | None] = {
         node: any(role.lower() in watched for role in given or ()) for node, given in nodes.items()
     }
     known = {short(node) for node in nodes}
-    held.update(dict.fromkeys(sorted({owner(file) for file in stale} - known)))
+    held.update(dict.fromkeys(sorted({short(host_in(file)) for file in stale} - known)))
     rows = [
         row(node, role, short(node) in present, None if scraped is None else scraped.get(short(node), []))
         for node, role in held.items()

@@ -268,6 +268,7 @@ from ..module_utils.bcm_client import BcmClient, BcmConfigError, BcmSettings, Un
 from ..module_utils.bcm_groups import Plan, StrictDevicesError, parse_filters, parse_system_groups, plan_inventory
 from ..module_utils.bcm_rest import Extras, rest_snapshot
 from ..module_utils.bcm_snapshot import Snapshot, from_cache, to_cache
+from ..module_utils.bcm_tls import cmsh_key_pair
 
 
 def _unsafe_marker() -> t.Callable[[t.Any], t.Any] | None:
@@ -338,7 +339,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         certificate, private_key = self._path("certificate", path), self._path("private_key", path)
         username, password = self.get_option("username"), self.get_option("password")
         if certificate is None and not username:
-            certificate, private_key = default_certificate()
+            pair = cmsh_key_pair()
+            if pair is None:
+                raise BcmConfigError(
+                    "set certificate and private_key, or username and password; there is none in ~/.cm."
+                )
+            certificate, private_key = pair
         timeout = self.get_option("timeout")
         return BcmSettings(
             headnodes=tuple(str(name) for name in self.get_option("headnodes")),
@@ -473,15 +479,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._set_composite_vars(compose, variables, host, strict=strict)
             self._add_host_to_composed_groups(groups, variables, host, strict=strict)
             self._add_host_to_keyed_groups(keyed_groups, variables, host, strict=strict)
-
-
-def default_certificate() -> tuple[str | None, str | None]:
-    """The key pair that cmsh would use."""
-    for name in ("admin", "cert"):
-        certificate, key = (os.path.expanduser(f"~/.cm/{name}.{suffix}") for suffix in ("pem", "key"))
-        if os.path.exists(certificate) and os.path.exists(key):
-            return certificate, key
-    raise BcmConfigError("set certificate and private_key, or username and password; there is none in ~/.cm.")
 
 
 def yaml_line(error: BaseException) -> int | None:

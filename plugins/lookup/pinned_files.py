@@ -64,7 +64,10 @@ _raw:
   elements: str
 """
 
+import contextlib
+import fcntl
 import hashlib
+import io
 import os
 import re
 import subprocess
@@ -116,20 +119,39 @@ def has(cache: str, commit: str) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def alone(cache: str) -> t.Iterator[None]:
+    """Nobody else fetches meanwhile: Ansible asks for several hosts at once, and git's own locks would refuse them."""
+    os.makedirs(os.path.dirname(cache), exist_ok=True)
+    lock = os.open(f"{cache}.lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def shown(location: str) -> str:
+    """A location without the user and the password that may be in it."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", location)
+
+
 def from_git(location: str, commit: str, cache: str) -> Reader:
     """Have the commit in the cache; a function that reads a file of it."""
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise AnsibleError(f"version is {commit!r}; give the whole commit, 40 digits, since a tag or branch can move")
-    if not os.path.isdir(cache) or not has(cache, commit):
-        os.makedirs(os.path.dirname(cache), exist_ok=True)
-        git(cache, "init", "--quiet", "--bare")
-        try:
-            git(cache, "fetch", "--quiet", "--no-tags", "--depth=1", "--", location, commit)
-        except AnsibleError as error:
-            raise AnsibleError(
-                f"commit {commit} cannot be fetched from {location} ({error.message}); check both, or use an archive "
-                "or a directory where there is no way to it"
-            ) from None
+    try:
+        with alone(cache):
+            if not os.path.isdir(cache) or not has(cache, commit):
+                git(cache, "init", "--quiet", "--bare")
+                git(cache, "fetch", "--quiet", "--no-tags", "--depth=1", "--", location, commit)
+    except OSError as error:
+        raise AnsibleError(f"the cache {cache} cannot be used: {error.strerror}; name another one") from None
+    except AnsibleError as error:
+        raise AnsibleError(
+            f"commit {commit} cannot be fetched from {shown(location)} ({error.message}); check both, or use an "
+            "archive or a directory where there is no way to it"
+        ) from None
     return lambda path: git(cache, "cat-file", "blob", f"{commit}:{path}")
 
 
@@ -137,16 +159,17 @@ def from_archive(location: str, sha256: str) -> Reader:
     """Read the archive once, checked; a function that returns a file of it."""
     try:
         with open(location, "rb") as file:
-            found = hashlib.sha256(file.read()).hexdigest()
+            packed = file.read()
     except OSError as error:
         raise AnsibleError(f"the archive {location} cannot be read: {error.strerror}") from None
+    found = hashlib.sha256(packed).hexdigest()
     if found != sha256.lower():
         raise AnsibleError(
             f"the archive {location} has the SHA-256 {found} and not {sha256 or 'one that was given'}; if it is the "
             "right one, give that"
         )
     try:
-        with tarfile.open(location) as archive:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             members = [member for member in archive.getmembers() if member.name not in (".", "./")]
             names = [os.path.normpath(member.name) for member in members]
             first = {name.split("/", 1)[0] for name in names}
@@ -155,7 +178,7 @@ def from_archive(location: str, sha256: str) -> Reader:
             for name, member in zip(names, members):
                 file_there = archive.extractfile(member) if member.isreg() and member.size <= LIMIT else None
                 if file_there is not None:
-                    contents[name[len(around) :]] = file_there.read()
+                    contents[name.removeprefix(around)] = file_there.read()
     except (tarfile.TarError, EOFError, OSError) as error:
         raise AnsibleError(f"{location} is no archive that tar can read: {error}") from None
 
@@ -175,9 +198,12 @@ def from_directory(location: str) -> Reader:
     def read(path: str) -> bytes:
         try:
             with open(os.path.join(location, path), "rb") as file:
-                return file.read(LIMIT)
+                content = file.read(LIMIT + 1)
         except OSError as error:
             raise AnsibleError(str(error.strerror)) from None
+        if len(content) > LIMIT:
+            raise AnsibleError(f"it has more than {LIMIT >> 20} MiB")
+        return content
 
     return read
 
@@ -201,5 +227,5 @@ class LookupModule(LookupBase):
             try:
                 contents.append(read(str(term)).decode())
             except (AnsibleError, UnicodeDecodeError) as error:
-                raise AnsibleError(f"{location} gives no file {term}: {error}") from None
+                raise AnsibleError(f"{shown(location)} gives no file {term}: {error}") from None
         return contents

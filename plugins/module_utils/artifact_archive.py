@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import lzma
 import os
 import posixpath
 import tarfile
@@ -74,7 +75,10 @@ def _members(path: str) -> Iterator[Iterator[tuple[str, t.IO[bytes]]]]:
             return
         with tarfile.open(path) as archive:
             yield _regular_files(archive)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        # gzip and bzip2 tell damage by an OSError without a number; those of the system are none of the file's
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise Failure(f"{os.path.basename(path)} cannot be unpacked ({error}); it is damaged", "bad_archive") from None
 
 

@@ -159,7 +159,7 @@ class Store:
 
     def _unpack(self, archive: str, artifact: Artifact) -> None:
         artifact_archive.verify_file(archive, artifact)
-        _make_directory(self.directory)
+        atomic_file.make_directories(self.directory, MODE)
         for entry in _entries(self.directory):
             if entry.name.startswith("."):  # what a killed run left
                 shutil.rmtree(entry.path)
@@ -192,7 +192,7 @@ def _switch(links: dict[str, str]) -> None:
     prepared = {path: os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.superpod") for path in links}
     try:
         for path, target in links.items():
-            _make_directory(os.path.dirname(path))
+            atomic_file.make_directories(os.path.dirname(path), MODE)
             atomic_file.remove(prepared[path])
             os.symlink(target, prepared[path])
         for path in links:
@@ -200,14 +200,6 @@ def _switch(links: dict[str, str]) -> None:
     finally:
         for temporary in prepared.values():
             atomic_file.remove(temporary)
-
-
-def _make_directory(path: str) -> None:
-    """Make a directory and those above it, open to the services' users whatever root's umask is."""
-    if not os.path.isdir(path):
-        _make_directory(os.path.dirname(path))
-        os.mkdir(path)
-        os.chmod(path, MODE)
 
 
 def _entries(directory: str) -> list[os.DirEntry[str]]:

@@ -11,6 +11,7 @@ The paths may lie on a hard NFS mount: any of these functions can hang for as lo
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -44,6 +45,30 @@ def write_if_changed(path: str, content: bytes, mode: int = 0o644, tag: str = ""
     if durable:
         sync_directory(os.path.dirname(path) or ".")
     return True
+
+
+def replace_link(path: str, target: str) -> None:
+    """Make *path* a symbolic link, in the place of a link or a file if there is one.  Raises OSError, and then has
+    changed nothing."""
+    temporary = _temporary_name(path, "")
+    os.symlink(target, temporary)
+    try:
+        os.replace(temporary, path)
+    except BaseException:
+        remove(temporary)
+        raise
+
+
+def make_directories(path: str, mode: int = 0o755) -> None:
+    """Make what is missing of a directory and those above it, with permission *mode* whatever the umask is.
+
+    Another host may be making the same on shared storage.  Raises OSError.
+    """
+    if path and not os.path.isdir(path):
+        make_directories(os.path.dirname(path), mode)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path)
+            os.chmod(path, mode)
 
 
 def holds(path: str, content: bytes, mode: int | None = None) -> bool:

@@ -87,6 +87,8 @@ class BcmSettings(_Settings):
         for name in self.headnodes:
             if not isinstance(name, str) or not _HEADNODE.fullmatch(name):
                 raise BcmConfigError(f"headnodes takes names or addresses without scheme or path, not {shown(name)}.")
+            if ":" not in name and not all(0 < len(label) < 64 for label in name.rstrip(".").split(".")):
+                raise BcmConfigError(f"headnodes takes names whose parts have 1 to 63 characters, not {shown(name)}.")
             if name.count(":") == 1:
                 raise BcmConfigError(f"The port of {name} belongs into port, headnodes takes the name alone.")
         if not 0 < self.port < 65536:
@@ -320,7 +322,7 @@ class BcmClient:
         limit = self._settings.max_bytes
         too_large = _Failure(f"answered more than {limit // 1024 // 1024 or 1} MiB; raise max_bytes", "too_large")
         length = str(answer.headers.get("Content-Length") or "")
-        if length.isdigit() and int(length) > limit:
+        if length.isdigit() and (len(length) > 18 or int(length) > limit):
             raise too_large
         content = bytearray()
         for chunk in answer.iter_content(_CHUNK):

@@ -69,16 +69,18 @@ def parse_table(text: str, fields: Sequence[str]) -> list[dict[str, str]]:
 def parse_role_lists(text: str, hostnames: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The roles of each node from the output of `use <node>; get hostname; roles; list` for these nodes in order.
 
-    Raises ValueError if a node is missing: no list is not "no roles".
+    A node may be called like a role of the one before it ("monitoring"): only a node's name is followed by a header, by
+    the next name or by nothing.  Raises ValueError if a node is missing: no list is not "no roles".
     """
     result: dict[str, list[str]] = {}
     waiting = list(hostnames)
     roles: list[str] | None = None
-    for line in text.splitlines():
-        word = line.strip()
-        if waiting and word == waiting[0]:
+    words = [word for word in map(str.strip, text.splitlines()) if word]
+    for word, following in zip(words, [*words[1:], ""]):
+        named = bool(waiting) and word == waiting[0]
+        if named and (following in ("", *waiting[1:2]) or _ROLE_HEADER.fullmatch(following)):
             roles = result.setdefault(waiting.pop(0), [])
-        elif word and not _ROLE_HEADER.fullmatch(word) and not _RULE.fullmatch(word):
+        elif not _ROLE_HEADER.fullmatch(word) and not _RULE.fullmatch(word):
             if roles is None:
                 raise ValueError(f"{shown(word, 160)} stands where the roles of {shown(hostnames[0])} should")
             # "[overlay:slurm-client:500] slurmclient", "[category:default] cgroupsupervisor", "slurmclient"

@@ -102,8 +102,8 @@ def same_host(a: str, b: str) -> bool:
 
 
 def is_address(text: str | None) -> bool:
-    """Whether the text is an IPv4 or IPv6 address."""
+    """Whether the text is an IPv4 or IPv6 address, without a zone: that could be any text."""
     try:
-        return text is not None and bool(ipaddress.ip_address(text))
+        return text is not None and "%" not in text and bool(ipaddress.ip_address(text))
     except ValueError:
         return False

@@ -20,6 +20,15 @@ BCM_CA_FILES = ("/cm/local/apps/cmd/etc/cacert.pem", "/cm/local/apps/cmd/etc/clu
 """Where BCM keeps what verifies CMDaemon's certificate; the bundle is both (Administrator Manual, ch. 16)."""
 
 
+def cmsh_key_pair() -> tuple[str, str] | None:
+    """The certificate and the private key that cmsh uses for this user, None if there are none."""
+    for name in ("admin", "cert"):
+        certificate, key = (os.path.expanduser(f"~/.cm/{name}.{suffix}") for suffix in ("pem", "key"))
+        if os.path.exists(certificate) and os.path.exists(key):
+            return certificate, key
+    return None
+
+
 class BcmConfigError(ValueError):
     """A setting that cannot work; the text is one sentence that says what to change."""
 

@@ -22,9 +22,7 @@ _SETTING = re.compile(
     r"""(?P<value>"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s,;&}\]]+)""",
     re.IGNORECASE,
 )
-_HARMLESS = re.compile(
-    r"""["']?(?:true|false|yes|no|none|null|[0-9]{1,3}|/[\w./-]*|\{\{.*|\[|\{)?["']?$""", re.IGNORECASE
-)
+_HARMLESS = re.compile(r"""["']?(?:(?i:true|false|yes|no|none|null)|[0-9]{1,3}|/[a-z]+/[\w./-]*|\{\{.*|\[|\{)?["']?$""")
 _LOOKS = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), MASK),
     # the same in base64, to the end of the word
@@ -61,9 +59,9 @@ def _collect(value: t.Any, secret: bool, found: set[str]) -> None:
     elif isinstance(value, (list, tuple)):
         for item in value:
             _collect(item, secret, found)
-    elif isinstance(value, str) or hasattr(value, _CIPHERTEXT):
+    elif isinstance(value, (str, int)) or hasattr(value, _CIPHERTEXT):
         text = str(value)
-        if (secret or not isinstance(value, str)) and len(text) >= SHORTEST and not _HARMLESS.match(text):
+        if (secret or hasattr(value, _CIPHERTEXT)) and len(text) >= SHORTEST and not _HARMLESS.match(text):
             found.add(text)
 
 

@@ -27,7 +27,11 @@ class Opening:
     @classmethod
     def of(cls, name: str, ports: t.Iterable[int], sources: t.Iterable[str]) -> Opening:
         """With ports and sources written as the firewalls write them; raises Failure for what is neither."""
-        return cls(name, tuple(sorted(set(ports))), tuple(dict.fromkeys(_network(source) for source in sources)))
+        ports = tuple(sorted(set(ports)))
+        wrong = [port for port in ports if not 0 < port < 65536]
+        if wrong:
+            raise Failure(f"{wrong[0]} in ports is no port; ports go from 1 to 65535", "bad_port")
+        return cls(name, ports, tuple(dict.fromkeys(_network(source) for source in sources)))
 
 
 def _network(source: str) -> str:
@@ -58,8 +62,10 @@ class Ufw:
         return [rule + self._mark for rule in bare]
 
     def of_others(self, listing: str) -> list[str]:
-        """What the site lets in already: ufw would take our comment as theirs, and one day we would remove it."""
-        return [rule + self._mark for rule in _ufw_rules(listing) if " comment " not in rule]
+        """What the site lets in already: ufw would put our comment in the place of theirs, and one day we would remove
+        it."""
+        theirs = [rule for rule in _ufw_rules(listing) if not rule.endswith(self._mark)]
+        return [rule.partition(" comment '")[0] + self._mark for rule in theirs]
 
     def found(self, listing: str) -> list[str]:
         return [rule for rule in _ufw_rules(listing) if rule.endswith(self._mark)]

@@ -52,7 +52,7 @@ class InstalledFile:
 
     def path(self, places: Mapping[str, str]) -> str:
         """The pattern with the directories of this site."""
-        return self.pattern.format(**{**DEFAULT_PLACES, **places})
+        return self.pattern.format(**{name: place.rstrip("/") for name, place in {**DEFAULT_PLACES, **places}.items()})
 
 
 def _table() -> t.Iterator[InstalledFile]:

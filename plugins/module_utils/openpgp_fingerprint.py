@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 
 PUBLIC_KEY = 6
+# Signature, public key, marker, trust, user id, public subkey, user attribute, padding: what a public key consists of.
+_OF_A_KEY = frozenset((2, PUBLIC_KEY, 10, 12, 13, 14, 17, 21))
 _BLOCK = re.compile(
     r"-----BEGIN PGP PUBLIC KEY BLOCK-----\r?\n(?:[\w-]+: .*\r?\n)*\s*(?P<body>[A-Za-z0-9+/=\s]+?)"
     r"(?:^=[A-Za-z0-9+/]{4}\s*)?-----END PGP PUBLIC KEY BLOCK-----",
@@ -22,8 +24,11 @@ _BLOCK = re.compile(
 def fingerprints(text: str) -> list[str]:
     """The fingerprints, in capital hexadecimal digits, of all primary keys in the text, in their order.
 
-    Raises ValueError with one sentence where the text holds no armoured public key.
+    Raises ValueError with one sentence where the text holds no armoured public key, or something in which another
+    program could find a key that is not among these.
     """
+    if "-----BEGIN" in _BLOCK.sub("", text):
+        raise ValueError("it holds a block in another form than an armoured OpenPGP public key has")
     found = [one for block in _BLOCK.finditer(text) for one in _of_packets(_bytes(block["body"]))]
     if not found:
         raise ValueError("it is not an armoured OpenPGP public key (-----BEGIN PGP PUBLIC KEY BLOCK-----)")
@@ -39,17 +44,21 @@ def _bytes(body: str) -> bytes:
 
 def _of_packets(data: bytes) -> Iterator[str]:
     for tag, packet in _packets(data):
+        if tag not in _OF_A_KEY:
+            raise ValueError(f"it holds an OpenPGP packet of type {tag}, which is no part of a public key")
         if tag == PUBLIC_KEY:
             yield _fingerprint(packet)
 
 
 def _fingerprint(packet: bytes) -> str:
-    version, size = packet[0], len(packet)
-    if version == 4:
+    version, size = packet[0] if packet else 0, len(packet)
+    if version == 4 and size < 1 << 16:
         return hashlib.sha1(b"\x99" + size.to_bytes(2, "big") + packet).hexdigest().upper()  # noqa: S324  # the format's
     if version == 6:
         return hashlib.sha256(b"\x9b" + size.to_bytes(4, "big") + packet).hexdigest().upper()
-    raise ValueError(f"it holds an OpenPGP key of version {version}, of which no fingerprint can be taken")
+    raise ValueError(
+        f"it holds an OpenPGP key of version {version} and {size} bytes, of which no fingerprint can be taken"
+    )
 
 
 def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -148,7 +148,7 @@ def capacity(fleet: Fleet) -> Capacity:
         math.ceil(memory / (fleet.server_memory_gib * GIB * MEMORY_SHARE)), math.ceil(rate / SAMPLES_PER_SERVER), 1
     )
     return Capacity(
-        targets=fleet.nodes * (2 if fleet.gpu_exporter == "none" else 3),
+        targets=math.ceil(fleet.nodes * (2 if fleet.gpu_exporter == "none" else 3)),
         running_jobs=running,
         active_series=math.ceil(active),
         series_per_job=per_job,

@@ -92,9 +92,10 @@ def mounts() -> list[Json]:
 def _identity(target: str, fstype: str) -> str | None:
     """Inode number and change time of the root directory: NFS and its like hand the server's through.
 
-    A network file system is asked in a process of its own, since its server may be away and the answer never come.
+    A network file system, as most of FUSE are, is asked in a process of its own, since its server may be away and the
+    answer never come.
     """
-    if fstype not in NETWORK_FILE_SYSTEMS:
+    if fstype not in NETWORK_FILE_SYSTEMS and not fstype.startswith("fuse"):
         try:
             status = os.stat(target)
         except OSError:
@@ -161,8 +162,15 @@ def _content(path: str) -> str:
 
 
 def _output(argv: list[str]) -> str:
+    """What a program prints; empty if it fails or does not end.  One that hangs in the kernel is not waited for."""
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=_LIMIT, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        process = subprocess.Popen(argv, text=True, errors="replace", **streams)  # type: ignore[call-overload]
+    except OSError:
         return ""
-    return done.stdout if done.returncode == 0 else ""
+    try:
+        said: str = process.communicate(timeout=_LIMIT)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return ""
+    return said if process.returncode == 0 else ""

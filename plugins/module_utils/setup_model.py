@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from .bcm_device import shown as _quoted
 from .setup_findings import Findings, Host, members
 
 Value = t.Any  # bool, int, str or a list of str, as the question's kind says
@@ -188,11 +189,6 @@ def _secret(question: Question, raw: Value) -> Value:
     if not isinstance(raw, str) or not raw.isprintable() or not raw:
         raise Refused("it must be a text of at least one printable character")
     return raw
-
-
-def _quoted(raw: Value) -> str:
-    text = ascii(raw)
-    return text if len(text) <= 60 else text[:56] + "...'"
 
 
 _PARSERS: dict[str, Callable[[Question, Value], Value]] = {

@@ -11,6 +11,7 @@ import socket
 import typing as t
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 
 from .setup_findings import Host
 from .setup_model import Refused
@@ -55,7 +56,7 @@ class RealWorld:
                 return error.code, None
         except urllib.error.URLError as error:
             raise Refused(str(getattr(error.reason, "strerror", None) or error.reason)) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise Refused(str(error) or type(error).__name__) from None
 
 

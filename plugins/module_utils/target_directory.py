@@ -19,6 +19,11 @@ def short(host: str) -> str:
     return host.strip().partition(".")[0].lower()
 
 
+def host_in(name: str) -> str:
+    """Return the host that a target file's name tells: `<host>.json` or `<host>_<instance>.json`."""
+    return name.removesuffix(".json").partition("_")[0]
+
+
 def owner_of(name: str, content: bytes | None) -> OwnDocument | None:
     """Return what the file says if the collection wrote it for the host in its name, else None."""
     if content is None:
@@ -27,9 +32,7 @@ def owner_of(name: str, content: bytes | None) -> OwnDocument | None:
         owner = recognise(decode(content))
     except TargetDocumentError:
         return None
-    # <host>.json, or <host>_<instance>.json where several role monitors run on a node
-    stem = name[: -len(".json")].partition("_")[0]
-    return owner if owner is not None and owner.host == stem else None
+    return owner if owner is not None and owner.host == host_in(name) else None
 
 
 def read_directory(directory: str) -> list[tuple[str, bytes | None]]:

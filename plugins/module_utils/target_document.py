@@ -143,7 +143,7 @@ def _target_problems(targets: object) -> list[str]:
         host, _colon, port = target.rpartition(":")
         if not host or "/" in target or any(character.isspace() for character in target) or not _is_utf8(target):
             found.append(f"{target[:80]!r} is not a host:port address.")
-        elif not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535):
+        elif not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
             found.append(f"{target[:80]!r} has no port between 1 and 65535.")
     return found
 

@@ -16,8 +16,8 @@ description:
   - The manifest of the artifact directory says which file belongs to the host's architecture and which checksums the
     file and the programs in it have. Everything is checked before the links are switched; a damaged file, one for
     another architecture or a full disk leaves the old version in use.
-  - Older versions stay, so that going back is this module with the older version. That needs neither the manifest nor
-    the file any more, as long as the host has that version.
+  - Older versions stay, so that going back is this module with the older version. The manifest need not list it any
+    more, and its file need not be there, as long as the host has that version.
   - Costs one module execution where everything is as it should be, because the file is copied only to hosts that lack
     it. The installed programs are compared with the manifest each time.
   - Starts and stops nothing. Restart the service when RV(switched) is true.

@@ -177,7 +177,10 @@ def download(params: dict[str, t.Any], path: str) -> None:
     url = params["url"]
     try:
         with (
-            open_url(url, validate_certs=params["validate_certs"], timeout=params["timeout"]) as answer,
+            # the file as it is: one that ends in .gz may come with Content-Encoding: gzip
+            open_url(
+                url, validate_certs=params["validate_certs"], timeout=params["timeout"], decompress=False
+            ) as answer,
             open(path, "wb") as file,
         ):
             while block := answer.read(1 << 20):

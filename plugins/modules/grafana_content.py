@@ -105,7 +105,9 @@ changes:
 
 import base64
 import json
+import re
 import typing as t
+from http.client import HTTPException
 from urllib.error import HTTPError
 
 from ansible.module_utils.basic import AnsibleModule
@@ -119,6 +121,8 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.grafana_api im
     to_have,
     to_remove,
 )
+
+UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 def _basic(params: dict[str, t.Any]) -> str:
@@ -135,6 +139,8 @@ class Api:
             "timeout": params["timeout"],
             "validate_certs": params["validate_certs"],
             "ca_path": params["ca_path"],
+            # what is sent again elsewhere has lost its body, and the administrator's password is for nobody else
+            "follow_redirects": "none",
         }
 
     def __call__(self, method: str, path: str, body: Json | None = None) -> tuple[int, Json]:
@@ -142,13 +148,13 @@ class Api:
         headers = {"Authorization": self._authorization, "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body)
         try:
-            answer = open_url(f"{self._url}{path}", method=method, headers=headers, data=data, **self._options)
-            return answer.getcode(), self._document(answer.read(), path)
+            with open_url(f"{self._url}{path}", method=method, headers=headers, data=data, **self._options) as answer:
+                return answer.getcode(), self._document(answer.read(), path)
         except HTTPError as error:
             if error.code == 404:
                 return 404, {}
             raise self._refused(method, path, error) from error
-        except (OSError, ValueError) as error:  # no connection, no valid certificate, no valid URL
+        except (OSError, ValueError, HTTPException) as error:  # no connection, certificate, valid URL, HTTP
             raise Failure(f"Grafana at {self._url} cannot be asked: {error}.", "down") from error
 
     def _document(self, text: bytes, path: str) -> Json:
@@ -162,8 +168,11 @@ class Api:
     def _refused(self, method: str, path: str, error: HTTPError) -> Failure:
         try:
             said = str(json.loads(error.read()).get("message"))
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, AttributeError, HTTPException):
             said = str(error.reason)
+        if 300 <= error.code < 400:
+            target = error.headers.get("Location")
+            return Failure(f"Grafana at {self._url} sends {method} {path} to {target}; give its URL there.", "status")
         if error.code in (401, 403):
             return Failure(
                 f"Grafana at {self._url} does not let the token {method} {path} ({error.code}: {said}); use the token "
@@ -173,14 +182,25 @@ class Api:
         return Failure(f"Grafana at {self._url} answered {method} {path} with {error.code}: {said}.", "status")
 
 
+def carry_out(api: Api, change: Change) -> None:
+    """Make the change; raises Failure where Grafana does not have what it is about, unless that is to go anyway."""
+    status, _document = api(change.method, change.path, change.body)
+    if status == 404 and change.method != "DELETE":
+        raise Failure(
+            f"{change.what} cannot be made: Grafana answered {change.method} {change.path} with 404; run this again, "
+            "and look into Grafana's log if that does not help.",
+            "status",
+        )
+
+
 def wanted_of(params: dict[str, t.Any]) -> Wanted:
     """What the parameters ask for. Raises Failure."""
     dashboards = []
     for number, text in enumerate(params["dashboards"]):
         try:
             dashboard = json.loads(text)
-            if not dashboard["uid"]:
-                raise KeyError("uid")
+            if not UID.fullmatch(dashboard["uid"]):
+                raise ValueError("the uid must be 1 to 40 letters, digits, - or _")
         except (ValueError, KeyError, TypeError) as error:
             raise Failure(
                 f"dashboards[{number}] is no JSON of a dashboard with a uid: {error}.", "bad_entry"
@@ -189,6 +209,9 @@ def wanted_of(params: dict[str, t.Any]) -> Wanted:
     datasource = params["datasource"]
     if datasource and not {"uid", "name", "type"} <= datasource.keys():
         raise Failure("datasource must have uid, name and type.", "bad_entry")
+    for what, one in (("datasource", datasource), ("folder", params["folder"])):
+        if one and not UID.fullmatch(str(one["uid"])):
+            raise Failure(f"The uid of {what} must be 1 to 40 letters, digits, - or _.", "bad_entry")
     return Wanted(datasource, params["folder"], dashboards)
 
 
@@ -235,7 +258,7 @@ def main() -> None:
             raise Failure(str(error), "provisioned") from None
         if not module.check_mode:
             for change in changes:
-                api(change.method, change.path, change.body)
+                carry_out(api, change)
     module.exit_json(
         changed=bool(changes),
         changes=[change.what for change in changes],

@@ -93,8 +93,6 @@ notes:
   sample: []
 """
 
-import os
-import pathlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -104,25 +102,23 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_cmsh impor
 from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_groups import HOST_TYPES
 from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_rest import Extras, rest_snapshot
 from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_snapshot import Snapshot
-from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_tls import BcmConfigError
+from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_tls import BcmConfigError, cmsh_key_pair
 from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh import Cmsh, CmshError
 from ansible_collections.superpod.monitoring.plugins.module_utils.cmsh_settings import names_in_list
 from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
 from ansible_collections.superpod.monitoring.plugins.module_utils.setup_findings import from_json, worth_a_look
-
-DEFAULT_PAIRS = ((".cm/admin.pem", ".cm/admin.key"), (".cm/cert.pem", ".cm/cert.key"))  # below root's home directory
 
 
 def settings(parameters: dict[str, t.Any]) -> BcmSettings:
     """How to ask; raises BcmConfigError."""
     certificate, private_key = parameters["certificate"], parameters["private_key"]
     if certificate is None:
-        pairs = [tuple(str(pathlib.Path.home() / name) for name in pair) for pair in DEFAULT_PAIRS]
-        certificate, private_key = next((pair for pair in pairs if all(map(os.path.exists, pair))), (None, None))
-        if certificate is None:
+        pair = cmsh_key_pair()
+        if pair is None:
             raise BcmConfigError(
                 "There is no certificate in ~/.cm: run this as root on a head node, or give certificate."
             )
+        certificate, private_key = pair
     return BcmSettings(
         headnodes=tuple(parameters["headnodes"]),
         port=parameters["port"],

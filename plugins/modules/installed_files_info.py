@@ -82,7 +82,9 @@ files:
       description: V(file), V(directory), V(link) or V(other).
       type: str
     content:
-      description: The SHA-256 of a file, the target of a link. Empty for all else and for secrets.
+      description: >-
+        The SHA-256 of a file, the target of a link. Empty for all else, for secrets, and for files in a directory that
+        a service fills, such as Prometheus' data.
       type: str
 failure:
   description: Why the module failed.
@@ -111,6 +113,7 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.failure import
 from ansible_collections.superpod.monitoring.plugins.module_utils.installed_files import (
     DEFAULT_PLACES,
     INSTALLED_FILES,
+    PER_NODE,
     SECRET,
     SHARED,
     classify,
@@ -215,7 +218,9 @@ def look(root: str, roles: list[str] | None, places: dict[str, str]) -> list[dic
             place = resolve(root, path)
             try:
                 mode = os.lstat(place).st_mode
-                if best.kind == SECRET and stat.S_ISREG(mode):
+                # reading terabytes of samples would take hours
+                state = best.kind == PER_NODE and best.pattern.endswith("/**")
+                if (state or best.kind == SECRET) and stat.S_ISREG(mode):
                     kind, content = "file", ""
                 else:
                     kind, content = content_of(place, mode)

@@ -125,10 +125,9 @@ import tempfile
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.superpod.monitoring.plugins.module_utils.atomic_file import write_if_changed
+from ansible_collections.superpod.monitoring.plugins.module_utils import atomic_file
 from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure, failing
 from ansible_collections.superpod.monitoring.plugins.module_utils.file_state import (
-    DEFAULT_MODE,
     describe,
     describe_wanted,
     mode_of,
@@ -238,29 +237,38 @@ def apply(wanted: File, before: dict[str, Any], owner: tuple[int, int]) -> None:
     """Make one entry true; the state before is not a conflict."""
     path, state = wanted["path"], wanted["state"]
     if wanted["parents"] and state != "absent":
-        make_directories(os.path.dirname(path))
+        atomic_file.make_directories(os.path.dirname(path))
     if state == "absent":
         if wanted["only_empty"]:
             with contextlib.suppress(OSError):  # another host was faster, or has put something there
                 os.rmdir(path)
         elif before["state"] == "directory":
             shutil.rmtree(path)
-        elif os.path.lexists(path):  # it may have gone with a directory before it
-            os.unlink(path)
+        else:
+            atomic_file.remove(path)  # it may have gone with a directory before it
     elif state == "link":
-        if before["state"] == "link":
-            os.unlink(path)
-        os.symlink(wanted["target"], path)
+        atomic_file.replace_link(path, wanted["target"])
     else:
         if state == "directory":
-            os.makedirs(path, exist_ok=True)
-            os.chmod(path, mode_of(wanted))
+            atomic_file.make_directories(path)
         else:
-            write_if_changed(path, wanted["content"].encode(), mode_of(wanted))
-        status = os.stat(path)
+            atomic_file.write_if_changed(path, wanted["content"].encode(), mode_of(wanted))
+        permit(path, owner, mode_of(wanted))
+
+
+def permit(path: str, owner: tuple[int, int], mode: int) -> None:
+    """Give the file or directory to its owner.
+
+    Never what a link leads to: a service whose directory this is could have put one there just now.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
         if (status.st_uid, status.st_gid) != owner:
-            os.chown(path, *owner)
-            os.chmod(path, mode_of(wanted))
+            os.fchown(descriptor, *owner)
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
 
 
 def stays(wanted: File, before: dict[str, Any], gone: set[str]) -> bool:
@@ -269,14 +277,6 @@ def stays(wanted: File, before: dict[str, Any], gone: set[str]) -> bool:
         return False
     path = wanted["path"]
     return before["state"] != "directory" or any(os.path.join(path, name) not in gone for name in os.listdir(path))
-
-
-def make_directories(path: str) -> None:
-    """Make what is missing of a directory and those above it, open to everyone whatever root's umask is."""
-    if not os.path.isdir(path):
-        make_directories(os.path.dirname(path))
-        os.mkdir(path)
-        os.chmod(path, int(DEFAULT_MODE["directory"], 8))
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -289,7 +289,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         before, after = describe(wanted["path"]), describe_wanted(wanted)
         if before != after and not stays(wanted, before, gone):
             refuse_conflict(wanted["path"], before, after)
-            if wanted["validate"] and before.get("content") != after.get("content"):
+            if wanted["validate"] and after["state"] == "file" and before.get("content") != after.get("content"):
                 validate(module, wanted)
             changes.append((wanted, before, after))
             if after["state"] == "absent":

@@ -100,8 +100,8 @@ failure:
       description:
         - The kind of failure.
         - Of the options; V(bad_setting), V(bad_option).
-        - Of the file; V(no_file), V(generated), V(shared), V(twice), V(included), V(damaged).
-        - Of Slurm; V(refused), V(not_installed). Of the host; V(io_error).
+        - Of the file; V(no_file), V(generated), V(shared), V(twice), V(included), V(damaged), V(changed_meanwhile).
+        - Of Slurm; V(refused), V(not_installed). Of the host; V(io).
       type: str
     details:
       description: What belongs to it.
@@ -169,8 +169,8 @@ def parsed_by_slurm(module: AnsibleModule, candidate: str) -> None:
         raise Failure(f"{module.params['path']} is left as it was: Slurm refuses the new one: {said}", "refused")
 
 
-def replace(module: AnsibleModule, path: str, text: str) -> None:
-    """Have the text checked and put it in the file's place, with the old one's owner and permissions."""
+def replace(module: AnsibleModule, path: str, before: str, text: str) -> None:
+    """Have the text checked and put it in the place of `before`, with the old file's owner and permissions."""
     # in check mode too, where Slurm reads the lines that it would get; the name is hidden and goes at once
     descriptor, candidate = tempfile.mkstemp(prefix=".slurm.conf.", dir=os.path.dirname(path))
     try:
@@ -178,6 +178,12 @@ def replace(module: AnsibleModule, path: str, text: str) -> None:
             file.write(text)
         parsed_by_slurm(module, candidate)
         if not module.check_mode:
+            # BCM writes its section whenever it likes, and the check takes a while
+            if read(path) != before:
+                raise Failure(
+                    f"{path} was changed by somebody else just now and is left alone; run this again",
+                    "changed_meanwhile",
+                )
             module.atomic_move(candidate, path)
     finally:
         if os.path.exists(candidate):
@@ -211,7 +217,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     text = read(path)
     result = decide(module.params, path, text)
     if result.text != text:
-        replace(module, path, result.text)
+        replace(module, path, text, result.text)
     return {
         "changed": result.text != text,
         "before": result.before,

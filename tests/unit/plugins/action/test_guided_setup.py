@@ -16,6 +16,8 @@ from pathlib import Path
 import ansible_command
 import pytest
 import yaml
+from ansible_collections.superpod.monitoring.plugins.action.guided_setup import ActionModule
+from ansible_collections.superpod.monitoring.plugins.module_utils.failure import Failure
 from bcm_simulator.fleet import small
 from bcm_simulator.testing import Simulator
 
@@ -170,3 +172,8 @@ def test_without_a_terminal(site: Site) -> None:
     foretold = site.run("--check", "--diff", guided_setup_answers={"prometheus": "skip", "grafana": "skip"})
     assert "+plugin: superpod.monitoring.bcm" in foretold
     assert not site.path.exists()
+
+
+def test_a_call_without_what_it_needs_is_one_sentence() -> None:
+    with pytest.raises(Failure, match=r"^guided_setup needs site_dir and found\.$"):
+        ActionModule.__new__(ActionModule)._set_up({}, {})

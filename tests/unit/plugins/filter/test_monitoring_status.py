@@ -98,3 +98,12 @@ def test_a_scrape_that_has_not_been_has_no_time() -> None:
 
 def test_ansible_finds_it() -> None:
     assert FilterModule().filters() == {"monitoring_status": monitoring_status}
+
+
+def test_the_time_of_a_scrape_is_told_in_utc_wherever_prometheus_is() -> None:
+    scraped = [
+        target("dgx-01", "a", lastScrape="2026-11-20T14:20:01.5+01:00"),
+        target("dgx-01", "b", lastScrape="2026-11-20T13:19:59Z"),
+    ]
+    found = status({"dgx-01": ["slurmclient"]}, files=["dgx-01.json"], targets=scraped)
+    assert found["nodes"][0]["last_scrape"] == "2026-11-20T13:20:01Z"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import typing as t
 
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -86,3 +87,31 @@ def test_a_key_that_was_cut_off_is_refused(cut: int) -> None:
     short = base64.b64encode(body[: max(1, packet_end - cut)]).decode()
     with pytest.raises(ValueError, match="cut off"):
         fingerprints(f"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{short}\n-----END PGP PUBLIC KEY BLOCK-----\n")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda text: (
+            text[: text.rindex("-----BEGIN")]
+            + text[text.rindex("-----BEGIN") :].replace("BLOCK-----\n", "BLOCK----- \t\n", 1)
+        ),
+        lambda text: (
+            text[: text.rindex("-----BEGIN")]
+            + text[text.rindex("-----BEGIN") :].replace("BLOCK-----\n\n", "BLOCK-----\nComment ought to be: x y\n\n", 1)
+        ),
+        lambda text: text.rstrip().removesuffix("-----END PGP PUBLIC KEY BLOCK-----"),
+    ],
+)
+def test_a_block_that_other_programs_may_read_is_not_passed_over(changed: t.Callable[[str], str]) -> None:
+    # the second key is the strange one; GnuPG takes it with white space behind its first line
+    text = changed(KEYS)
+    with pytest.raises(AnsibleFilterError, match="in another form"):
+        openpgp_pinned(text, FINGERPRINTS[:1])
+
+
+@pytest.mark.parametrize("packet", [b"\xc6\x00", b"\xc6\xff\x00\x01\x00\x00\x04" + bytes(65535), b"\xc8\x01\x00"])
+def test_packets_that_no_key_has_are_one_sentence(packet: bytes) -> None:
+    body = base64.b64encode(packet).decode()
+    with pytest.raises(ValueError, match="it holds an OpenPGP"):
+        fingerprints(f"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{body}\n-----END PGP PUBLIC KEY BLOCK-----\n")

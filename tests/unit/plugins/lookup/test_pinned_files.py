@@ -8,6 +8,7 @@ import io
 import os
 import subprocess
 import tarfile
+import threading
 import typing as t
 from pathlib import Path
 
@@ -123,3 +124,68 @@ def test_what_is_not_there(project: Path, tmp_path: Path) -> None:
         look_up("tool", source="directory", location=str(tmp_path / "none"))
     with pytest.raises(AnsibleError, match="cannot be read: No such file"):
         look_up("tool", source="archive", location=str(tmp_path / "none"), sha256=sha256)
+
+
+def test_several_hosts_at_once_fetch_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "git").write_text(
+        """#!/bin/sh
+case "$*" in
+*cat-file\\ -e*) test -e "$STATE/fetched" ;;
+*fetch*)
+    mkdir "$STATE/busy" || { echo "fatal: Unable to create shallow.lock: File exists." >&2; exit 128; }
+    sleep 0.3
+    echo >>"$STATE/fetched"
+    rmdir "$STATE/busy" ;;
+*init*) mkdir -p "$CACHE" ;;
+*blob*) echo content ;;
+esac
+"""
+    )
+    (programs / "git").chmod(0o755)
+    cache = tmp_path / "cache.git"
+    for name, value in (("PATH", f"{programs}:{os.environ['PATH']}"), ("STATE", tmp_path), ("CACHE", cache)):
+        monkeypatch.setenv(name, str(value))
+    said: list[t.Any] = []
+
+    def ask() -> None:
+        try:
+            said.append(look_up("x", source="git", location="https://h/x", version="a" * 40, cache=str(cache)))
+        except AnsibleError as error:
+            said.append(str(error))
+
+    threads = [threading.Thread(target=ask) for _number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said == [["content\n"]] * 4
+    assert (tmp_path / "fetched").read_text() == "\n"
+
+
+def test_a_password_in_the_location_is_not_said(tmp_path: Path) -> None:
+    location = "https://me:hunter22@127.0.0.1:9/x.git"
+    with pytest.raises(AnsibleError, match=r"from https://127\.0\.0\.1:9/x\.git ") as error:
+        look_up("x", source="git", location=location, version="a" * 40, cache=str(tmp_path / "x.git"))
+    assert "hunter22" not in str(error.value)
+
+
+def test_a_cache_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AnsibleError, match=r"the cache .* cannot be used: (File exists|Not a directory)"):
+        look_up("x", source="git", location="/x", version="a" * 40, cache=str(tmp_path / "file/x.git"))
+
+
+def test_a_large_file_is_refused_and_not_cut(project: Path) -> None:
+    (project / "large").write_bytes(b"x" * (pinned_files.LIMIT + 1))
+    with pytest.raises(AnsibleError, match="gives no file large: it has more than 8 MiB"):
+        look_up("large", source="directory", location=str(project))
+
+
+def test_an_archive_of_a_single_file(project: Path) -> None:
+    path = project.parent / "one.tar"
+    with tarfile.open(path, "w") as tar:
+        tar.add(project / "tool", "tool")
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert look_up("tool", source="archive", location=str(path), sha256=sha256) == ["#!/bin/sh\n"]

@@ -115,3 +115,24 @@ def test_a_cut_archive_is_told(tmp_path: Path, cut: int) -> None:
     with pytest.raises(Failure) as raised:
         artifact_archive.find_programs(str(path), {"tool": "tool"}, "amd64")
     assert raised.value.code in ("bad_archive", "wrong_architecture")
+
+
+@pytest.mark.parametrize("packed", ["gz", "xz", "bz2"])
+def test_a_damaged_archive_of_any_kind_is_told_as_one(tmp_path: Path, packed: str) -> None:
+    path = tmp_path / f"file.tar.{packed}"
+    with tarfile.open(path, f"w:{packed}") as archive:  # type: ignore[call-overload]
+        member = tarfile.TarInfo("a/tool")
+        member.size = 3 << 20
+        archive.addfile(member, io.BytesIO(os.urandom(member.size)))
+    damaged = bytearray(path.read_bytes())
+    # in a later block: of what is broken from the beginning nobody knows that it is an archive
+    damaged[-len(damaged) // 4 :] = bytes(len(damaged) // 4)
+    path.write_bytes(damaged)
+    with pytest.raises(Failure, match=r"file.tar.*cannot be unpacked \(.+\); it is damaged") as raised:
+        artifact_archive.find_programs(str(path), {"tool": "tool"}, "amd64")
+    assert raised.value.code == "bad_archive"
+
+
+def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        artifact_archive.find_programs(str(tmp_path / "none"), {"tool": "tool"}, "amd64")

@@ -122,3 +122,29 @@ def test_remove(tmp_path: Path) -> None:
 def test_a_missing_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         atomic_file.write_if_changed(str(tmp_path / "gone" / "f"), b"x")
+
+
+def test_a_link_that_cannot_be_made_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("old")
+    with pytest.raises(OSError, match="name too long"):
+        atomic_file.replace_link(str(tmp_path / "link"), "x" * 5000)
+    assert os.readlink(tmp_path / "link") == "old"
+    atomic_file.replace_link(str(tmp_path / "link"), "new")
+    assert (os.readlink(tmp_path / "link"), os.listdir(tmp_path)) == ("new", ["link"])
+
+
+def test_directories_are_open_whatever_the_umask_is(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        atomic_file.make_directories(str(tmp_path / "a/b"))
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b")] == [0o755, 0o755]
+
+
+def test_another_host_may_make_the_directory_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").mkdir(mode=0o700)
+    there = os.path.isdir
+    monkeypatch.setattr(os.path, "isdir", lambda path: there(path) and not str(path).endswith("/a"))
+    atomic_file.make_directories(str(tmp_path / "a"))
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700

@@ -579,6 +579,8 @@ def test_one_head_node_is_not_asked_whether_it_is_active(sim, session):
         ({"headnodes": ("https://master:8081",)}, "without scheme"),
         ({"headnodes": ("master:8081",)}, "port of master:8081"),
         ({"headnodes": ("ma ster",)}, "ma ster"),
+        ({"headnodes": ("head..01",)}, "parts have 1 to 63 characters"),
+        ({"headnodes": ("n" * 64 + ".cluster",)}, "parts have 1 to 63 characters"),
         ({"port": 0}, "port"),
         ({"port": 70000}, "port"),
         ({"username": "me"}, "belong together"),
@@ -649,3 +651,24 @@ def test_without_any_ca_the_error_says_what_to_set(two_heads, session, monkeypat
     monkeypatch.setattr(bcm_tls, "BCM_CA_FILES", ("/nonexistent/cacert.pem",))
     with pytest.raises(BcmConfigError, match="set ca_certificate"):
         BcmClient(settings(two_heads, ca_certificate=None), session).devices()
+
+
+def test_a_length_beyond_all_numbers_is_too_large():
+    class Answer:
+        status_code = 200
+        headers = {"Content-Length": "9" * 5000}  # noqa: RUF012
+
+        def iter_content(self, chunk_size):
+            yield b"[]"
+
+        def close(self):
+            pass
+
+    class Answering:
+        def request(self, *args, **options):
+            return Answer()
+
+    client = BcmClient(BcmSettings(headnodes=("head",), validate_certs=False), Answering())
+    answer = client.devices()
+    assert isinstance(answer, Unknown)
+    assert answer.code == "too_large"

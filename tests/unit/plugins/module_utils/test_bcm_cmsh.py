@@ -206,3 +206,29 @@ def test_software_images():
         ("default-image", "/cm/images/default-image")
     ]
     assert {host: image.name for host, image in snapshot.images.items()} == {"node001": "default-image"}
+
+
+def test_a_node_that_is_called_like_a_role_has_its_own_roles():
+    text = """\
+head
+Name (key)
+----------
+backup
+monitoring
+slurmserver
+storage
+
+storage
+Name (key)
+----------
+monitoring
+Name (key)
+----------
+[750] monitoring
+slurmsubmit
+"""
+    assert parse_role_lists(text, ["head", "storage", "monitoring"]) == {
+        "head": ("backup", "monitoring", "slurmserver", "storage"),
+        "storage": (),
+        "monitoring": ("monitoring", "slurmsubmit"),
+    }

@@ -9,6 +9,7 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.bcm_device imp
     Device,
     device_from_record,
     devices_from_records,
+    is_address,
     same_host,
     shown,
 )
@@ -147,3 +148,11 @@ def test_same_host(a, b, same):
 def test_what_is_shown_is_short_and_printable():
     assert shown("\x1b[31m") == r"'\x1b[31m'"
     assert len(shown("x" * 1000)) == 60
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("10.0.0.1", True), ("fe80::1", True), ("fe80::1%$(reboot)", False), ("", False), (None, False)],
+)
+def test_an_address_has_no_room_for_other_text(text, expected):
+    assert is_address(text) is expected

@@ -308,3 +308,9 @@ def test_the_rest_is_never_negative(sections: list[str], now: float, steps: int)
     rest = progress.rest(now)
     assert rest is None or rest >= 0
     assert progress.line(now)
+
+
+def test_a_secret_that_looks_like_a_path_or_is_a_number_is_masked() -> None:
+    variables = {"admin_password": "/9dK2xQ.w", "api_token": 48151623, "x_password": 123, "tokens": True}
+    assert secret_values(variables) == {"/9dK2xQ.w", "48151623"}
+    assert Masker()("password: /9dK2xQ.w") == f"password: {MASK}"

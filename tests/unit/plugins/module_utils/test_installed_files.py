@@ -40,7 +40,10 @@ JOINED = re.compile(r"\b(_?[a-z]\w+) ~ '(/[^']*)'")
 
 # Variables whose value the role's own conditions choose: each way once.
 CHOICES: dict[str, list[dict[str, str]]] = {
-    "dgx_exporters": [{"wanted": kind, "kind": kind, "_dgx_exporters_kind": kind} for kind in ("jobstats", "dcgm")],
+    "dgx_exporters": [
+        {"_dgx_exporters_job_hooks_wanted": kind, "_dgx_exporters_job_hooks_kind": kind}
+        for kind in ("jobstats", "dcgm")
+    ],
     "role_monitor": [
         {"_role_monitor_name": "bcm-role-monitor", "_role_monitor_file_suffix": ""},
         {"_role_monitor_name": "bcm-role-monitor@second", "_role_monitor_file_suffix": "_second"},
@@ -52,7 +55,7 @@ def yaml_files(role: str) -> list[Path]:
     return [
         path
         for part in ("defaults", "vars", "tasks", "handlers")
-        for path in (ROOT / "roles" / role / part).glob("*.yml")
+        for path in (ROOT / "roles" / role / part).rglob("*.yml")
     ]
 
 
@@ -72,7 +75,7 @@ def variables(role: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in ("jobstats", role):
         for part in ("defaults", "vars"):
-            for path in (ROOT / "roles" / name / part).glob("*.yml"):
+            for path in (ROOT / "roles" / name / part).rglob("*.yml"):
                 found.update(
                     {key: value for key, value in yaml.safe_load(path.read_text()).items() if isinstance(value, str)}
                 )
@@ -204,3 +207,10 @@ def test_the_strictest_class_counts() -> None:
 def test_only_some_roles() -> None:
     assert classify("/usr/local/bin/jobstats", roles=["dgx_exporters"]) is None
     assert classify("/usr/local/bin/jobstats", roles=["login_node"]) is not None
+
+
+def test_a_directory_may_be_given_with_a_slash_at_its_end() -> None:
+    key = "/srv/keys/role-monitor.key"
+    found = classify(key, {"certificate_dir": "/srv/keys/"})
+    assert found is not None
+    assert (found.kind, found.path({"certificate_dir": "/srv/keys/"})) == ("secret", key)

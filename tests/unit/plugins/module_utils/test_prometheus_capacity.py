@@ -109,3 +109,7 @@ def test_bad_input_is_told_in_one_sentence(fleet: dict[str, Any], sentence: str)
 def test_numbers_from_the_command_line() -> None:
     assert calculate({"nodes": "64"}) == calculate({"nodes": 64})
     assert Fleet(nodes=1).gpus_per_node == 8
+
+
+def test_a_number_from_the_command_line_gives_the_same_as_one_from_a_file() -> None:
+    assert repr(calculate({"nodes": "128"})["targets"]) == "384"

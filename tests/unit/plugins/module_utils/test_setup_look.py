@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_a_unit_is_ours_by_what_it_says_or_if_the_role_replaces_it(
 
 
 def test_the_units_that_are_replaced_are_the_roles() -> None:
-    role = Path(__file__).parents[4] / "roles/dgx_exporters/vars/main.yml"
+    role = Path(__file__).parents[4] / "roles/dgx_exporters/vars/main/exporters.yml"
     units = yaml.safe_load(role.read_text(encoding="utf-8"))["_dgx_exporters_own_units"]
     assert set(units) == setup_look.TAKEN_OVER
 
@@ -129,3 +130,19 @@ def test_servers_are_looked_at_and_a_few_of_many_nodes() -> None:
     down = Host("new", "PhysicalNode", "login", (), "")
     chosen = [host.name for host in worth_a_look([*HOSTS, *many, down])]
     assert chosen == [*(host.name for host in HOSTS), "dgx-000", "dgx-001"]
+
+
+def test_a_program_that_cannot_even_be_killed_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[subprocess.Popen[str]] = []
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda process: begun.append(process))  # noqa: PLW0108 - a method
+    monkeypatch.setattr(setup_look, "_LIMIT", 0.1)
+    assert setup_look._output(["sleep", "8"]) == ""
+    assert begun[0].poll() is None
+    monkeypatch.undo()
+    begun[0].kill()
+    begun[0].communicate()
+
+
+def test_a_fuse_file_system_is_not_asked_by_the_module_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup_look, "_output", lambda argv: f"{argv[0]} {argv[-1]}\n")
+    assert setup_look._identity("/mnt/a", "fuse.sshfs") == "stat /mnt/a"

@@ -142,3 +142,10 @@ json_values = st.recursive(
 def test_any_json_is_judged_without_an_exception(value: object) -> None:
     td.problems(value)
     td.recognise(value)
+
+
+@pytest.mark.parametrize("port", ["000080" + "0" * 5000, "065535123", "009100"])
+def test_a_port_has_five_digits_at_most(port: str) -> None:
+    document = [{"targets": [f"n:{port}"], "labels": {"job": "a", "cluster": "c", "hostname": "n"}}]
+    assert td.problems(document) == [f"group 1: {f'n:{port}'[:80]!r} has no port between 1 and 65535."]
+    assert td.recognise(document) is None

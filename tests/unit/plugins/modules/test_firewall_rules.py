@@ -190,3 +190,19 @@ def test_what_was_added_is_found_again_and_nothing_else(
     prefix = "ufw " if kind is Ufw else ""
     listing = "".join(f"{prefix}{rule}\n" for rule in ours.wanted(opening) + theirs.wanted(opening))
     assert ours.found(listing) == ours.wanted(opening)
+
+
+@pytest.mark.parametrize("port", [0, 65536, -1])
+def test_what_is_no_port_is_refused_before_a_service_has_it(port: int, own_services: Path) -> None:
+    with pytest.raises(Failure, match=f"{port} in ports is no port"):
+        Host().run("firewalld", ports=[9100, port])
+    assert not own_services.exists()
+
+
+def test_a_rule_of_the_sites_keeps_its_own_comment() -> None:
+    host = Host()
+    host.ufw.append("allow from 10.0.0.41 to any port 9100,9445 proto tcp comment 'scraping, see ticket 7'")
+    before = list(host.ufw)
+    assert not host.run("ufw")["changed"]
+    assert not host.run("ufw", state="absent")["changed"]
+    assert host.ufw == before

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 import typing as t
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,12 @@ from ansible_collections.superpod.monitoring.plugins.module_utils.grafana_api im
     to_have,
     to_remove,
 )
-from ansible_collections.superpod.monitoring.plugins.modules.grafana_content import Api, diff_of, wanted_of
+from ansible_collections.superpod.monitoring.plugins.modules.grafana_content import (
+    Api,
+    carry_out,
+    diff_of,
+    wanted_of,
+)
 from grafana_stand_in import PASSWORD, Grafana, prepared
 
 DATASOURCE: dict[str, t.Any] = {
@@ -62,7 +70,7 @@ def wanted(**changed: t.Any) -> Wanted:
 
 def make(api: Api, changes: list[Change]) -> list[str]:
     for change in changes:
-        api(change.method, change.path, change.body)
+        carry_out(api, change)
     return [change.what for change in changes]
 
 
@@ -195,3 +203,68 @@ def test_the_administrators_password_does_instead_of_a_token(grafana: Grafana, p
     else:
         with pytest.raises(Failure, match="401"):
             api("GET", "/api/datasources")
+
+
+@contextlib.contextmanager
+def answering(answer: bytes) -> Iterator[tuple[str, list[str]]]:
+    """A server that gives everybody these bytes; its URL, and what it was asked for, with whose name."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def handle_one_request(self) -> None:
+            self.raw_requestline = self.rfile.readline(65537)
+            self.close_connection = True
+            if self.parse_request():
+                asked.append(f"{self.command} {self.path} {self.headers.get('Authorization', '-')}")
+            self.wfile.write(answer)
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"])
+def test_what_does_not_speak_http_is_told_in_one_sentence(answer: bytes) -> None:
+    with answering(answer) as (url, _asked), pytest.raises(Failure, match=r"cannot be asked: ") as failure:
+        an_api(url)("GET", "/api/datasources")
+    assert failure.value.code == "down"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+def test_nothing_is_sent_where_somebody_else_points_to(method: str) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\n\r\n{}") as (other, asked_there):
+        moved = f"HTTP/1.1 302 Found\r\nLocation: {other}/login\r\nContent-Length: 0\r\n\r\n".encode()
+        with answering(moved) as (url, asked), pytest.raises(Failure, match=f"to {other}/login; give its URL there"):
+            an_api(url)(method, "/api/folders", {"uid": "x"} if method != "GET" else None)
+    assert asked == [f"{method} /api/folders Bearer glsa_x"]
+    assert asked_there == []
+
+
+def test_a_change_that_grafana_does_not_know_is_no_success() -> None:
+    gone = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}"
+    with answering(gone) as (url, _asked):
+        with pytest.raises(Failure, match=r"dashboard x cannot be made: Grafana answered POST .* with 404"):
+            carry_out(an_api(url), Change("dashboard x", "POST", "/api/dashboards/db", {}, {}, {}))
+        carry_out(an_api(url), Change("dashboard x", "DELETE", "/api/dashboards/uid/x", None, {}, {}))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"folder": {"uid": "../../admin", "title": "x"}},
+        {"folder": {"uid": "", "title": "x"}},
+        {"datasource": {**DATASOURCE, "uid": "a?b"}},
+        {"dashboards": ['{"uid": "a/../b"}']},
+        {"dashboards": ['{"uid": 7}']},
+    ],
+)
+def test_a_uid_that_would_be_another_address_is_refused(changed: dict[str, t.Any]) -> None:
+    with pytest.raises(Failure, match="uid") as failure:
+        wanted(**changed)
+    assert failure.value.code == "bad_entry"

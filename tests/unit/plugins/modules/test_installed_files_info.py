@@ -126,3 +126,11 @@ def test_as_a_module(tmp_path: Path) -> None:
     assert failed["failed"]
     assert sorted(failed["failure"]) == ["code", "details", "message"]
     assert failed["failure"]["message"] == failed["msg"]
+
+
+def test_what_a_service_fills_is_listed_and_not_read(tmp_path: Path) -> None:
+    fill(tmp_path, "var/lib/prometheus/metrics2/01ABC/chunks/000001", "etc/prometheus/prometheus.yml")
+    found = {file["path"]: file for file in look(str(tmp_path), ["prometheus_server"], {})}
+    assert found["/var/lib/prometheus/metrics2/01ABC/chunks/000001"]["type"] == "file"
+    assert found["/var/lib/prometheus/metrics2/01ABC/chunks/000001"]["content"] == ""
+    assert found["/etc/prometheus/prometheus.yml"]["content"] != ""

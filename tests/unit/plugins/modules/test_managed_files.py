@@ -291,3 +291,44 @@ def test_as_ansible_runs_it(tmp_path: Path) -> None:
     assert failed["msg"] == "path 'relative' must be absolute and below /."
     assert played.output.count("tell-nobody") == 0
     assert "WARNING" not in played.output
+
+
+def test_a_directory_has_open_ones_above_it_whatever_the_umask_is(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        run([{"path": tmp_path / "a/b", "state": "directory", "mode": "0750"}])
+    finally:
+        os.umask(before)
+    assert {name: mode for name, (_content, mode) in tree(tmp_path).items()} == {"a": 0o755, "a/b": 0o750}
+
+
+def test_a_link_that_cannot_be_made_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("old")
+    with pytest.raises(OSError, match="name too long"):
+        run([{"path": tmp_path / "link", "state": "link", "target": "x" * 5000}])
+    assert os.readlink(tmp_path / "link") == "old"
+
+
+def test_what_is_removed_is_not_checked(tmp_path: Path) -> None:
+    (tmp_path / "conf").write_text("x")
+    module = Module([{"path": tmp_path / "conf", "state": "absent", "validate": "check %s"}])
+    assert managed_files.run(t.cast(t.Any, module))["changed"]
+    assert (module.commands, list(tmp_path.iterdir())) == ([], [])
+
+
+def test_a_link_that_a_service_puts_in_place_gives_nobody_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "theirs").write_text("")
+    (tmp_path / "theirs").chmod(0o600)
+
+    def swapped(path: str, *_rest: t.Any) -> bool:
+        os.symlink(tmp_path / "theirs", path)
+        return True
+
+    monkeypatch.setattr(managed_files.atomic_file, "write_if_changed", swapped)
+    monkeypatch.setattr(os, "chown", lambda *_rest: None)
+    monkeypatch.setattr(managed_files, "ids_of", lambda _wanted: (12345, 12345))
+    with pytest.raises(OSError, match="symbolic links"):
+        run([{"path": tmp_path / "conf", "content": "x", "mode": "0666"}])
+    assert stat.S_IMODE((tmp_path / "theirs").stat().st_mode) == 0o600

@@ -141,3 +141,18 @@ class _Lenient(Module):
 
     def run_command(self, command: list[str], environ_update: dict[str, str]) -> tuple[int, str, str]:
         return self.answer
+
+
+def test_what_bcm_writes_meanwhile_is_not_lost(conf: Path) -> None:
+    class Slow(Module):
+        def run_command(self, command: list[str], environ_update: dict[str, str]) -> tuple[int, str, str]:
+            with conf.open("a", encoding="utf-8") as file:
+                file.write("NodeName=new\n")
+            return super().run_command(command, environ_update)
+
+    with pytest.raises(Failure, match="was changed by somebody else just now") as failure:
+        run(Slow(conf))
+    assert failure.value.code == "changed_meanwhile"
+    assert conf.read_text(encoding="utf-8").endswith("/opt/x.sh\nNodeName=new\n")
+    assert os.listdir(conf.parent / "real") == ["slurm.conf"]
+    assert run(Module(conf))["changed"]
