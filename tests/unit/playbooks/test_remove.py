@@ -57,3 +57,23 @@ def test_hosts_that_do_not_answer_are_named_and_hold_nobody_up(tmp_path: Path) -
     said = refused(tmp_path, "-e", "superpod_remove_confirm=yes", "--limit", "dgx_nodes")
     assert "dgx-01 does not answer" in said
     assert "dgx-02 does not answer" in said
+
+
+def test_a_node_that_does_not_answer_is_no_target_any_more(tmp_path: Path) -> None:
+    """Its file has the host's short name, in the case that BCM gave it."""
+    targets = tmp_path / "targets"
+    targets.mkdir()
+    for name in ("DGX-01.json", "dgx-02.json", "dgx-03.json"):
+        (targets / name).write_text("[]")
+    silent = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_retries": 0}
+    children = {
+        "dgx_nodes": {"hosts": {"DGX-01": silent, "dgx-02.cluster": silent}},
+        # whom nothing is removed from
+        "login_nodes": {"hosts": {"login-01": {"ansible_connection": "local"}}},
+    }
+    ansible_command.write(tmp_path / "inventory.yml", {"all": {"children": children}})
+    confirmed = ("-e", "superpod_remove_confirm=yes", "-e", f"superpod_targets_dir={targets}")
+    only = ("--tags", "role_monitor", "--limit", "all")
+    playbook = ("superpod.monitoring.remove", "-i", "inventory.yml", *confirmed, *only)
+    ansible_command.run(*playbook, directory=tmp_path, status=None, warned=True)
+    assert [path.name for path in targets.iterdir()] == ["dgx-03.json"]

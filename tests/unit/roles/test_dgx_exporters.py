@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import typing as t
 from pathlib import Path
 
 import ansible_command
@@ -13,7 +14,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles/dgx_exporters"
-VARS = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
+VARS = {
+    name: value
+    for path in ansible_command.variable_files("dgx_exporters", "vars")
+    for name, value in yaml.safe_load(path.read_text(encoding="utf-8")).items()
+}
 DEFAULTS = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
 PINS = yaml.safe_load((ROOT / "playbooks/vars/artifacts.yml").read_text(encoding="utf-8"))["_superpod_artifact_pins"]
 COUNTERS = (ROLE / "files/dcgm-counters.csv").read_text(encoding="utf-8")
@@ -22,7 +27,7 @@ USERS_OF_FIELDS = [*(ROOT / "files/rules").glob("*.yml"), *(ROOT / "files/dashbo
 
 def evaluate(directory: Path, expression: str, **variables: str) -> str:
     """What Ansible makes of an expression with the role's defaults and variables."""
-    files = [str(ROLE / part / "main.yml") for part in ("vars", "defaults")]
+    files = ansible_command.variable_files("dgx_exporters", "vars", "defaults")
     said = ansible_command.run(
         *("localhost", "-i", "localhost,", "-c", "local"),
         *("-m", "ansible.builtin.debug", "-a", json.dumps({"msg": f"<<{{{{ {expression} }}}}>>"})),
@@ -87,3 +92,45 @@ def test_every_exporter_that_is_installed_is_removed_too() -> None:
 
 def test_collectors_that_need_what_the_unit_is_kept_away_from_are_off() -> None:
     assert not {"systemd", "perf", "rapl", "wifi"} & set(DEFAULTS["dgx_exporters_node_exporter_collectors"])
+
+
+def tasks(path: str) -> list[dict[str, t.Any]]:
+    return t.cast(list[dict[str, t.Any]], yaml.safe_load((ROLE / path).read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    ("file", "registered", "more"),
+    [
+        ("configure", "__dgx_exporters_files", {"_dgx_exporters_nvidias_unit not in _dgx_exporters_units"}),
+        ("remove", "__dgx_exporters_removed", set()),
+    ],
+)
+def test_nvidias_exporter_stops_with_the_settings_that_go(file: str, registered: str, more: set[str]) -> None:
+    """Its package stays, and it would go on for the next choice, at boot too."""
+    included = [task for task in tasks(f"tasks/{file}.yml") if "stop_nvidias" in str(task)]
+    (when,) = [set(task["when"]) for task in included]
+    assert when == {f"_dgx_exporters_dcgm_drop_in in {registered}.changed_paths", "not ansible_check_mode"} | more
+    (writes,) = [task for task in tasks(f"tasks/{file}.yml") if task.get("register") == registered]
+    assert "superpod.monitoring.managed_files" in writes
+    (stop,) = tasks("tasks/stop_nvidias.yml")
+    service = stop["ansible.builtin.systemd_service"]
+    assert (service["state"], service["enabled"], service["daemon_reload"]) == ("stopped", False, True)
+    assert VARS["_dgx_exporters_nvidias_unit"] == "nvidia-dcgm-exporter.service"
+
+
+@pytest.mark.plays
+def test_a_package_that_is_too_old_for_tls_is_refused(tmp_path: Path) -> None:
+    """--web.config.file is in node_exporter 1.5 and newer: not in Ubuntu 22.04's."""
+    (check,) = [task for task in tasks("tasks/preflight.yml") if "knows TLS" in task["name"]]
+    assert check["when"] == ["dgx_exporters_node_exporter_source == 'package'", "_dgx_exporters_web | bool"]
+    expression = check["ansible.builtin.assert"]["that"]
+    systems = [("Ubuntu", "22.04"), ("Ubuntu", "24.04"), ("Debian", "12.5")]
+    wanted = [False, True, True]
+    steps: list[dict[str, t.Any]] = []
+    for (name, version), fine in zip(systems, wanted, strict=True):
+        facts = {"distribution": name, "distribution_version": version, "cacheable": True}
+        steps.append({"name": "Be this", "ansible.builtin.set_fact": facts})
+        that = expression if fine else f"not ({expression})"
+        steps.append({"name": "Check", "ansible.builtin.assert": {"that": that}})
+    ansible_command.write(tmp_path / "playbook.yml", [ansible_command.play(steps)])
+    ansible_command.run("-i", "localhost,", "-c", "local", "playbook.yml", directory=tmp_path)

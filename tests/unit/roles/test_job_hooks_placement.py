@@ -128,3 +128,17 @@ def test_a_run_for_some_nodes_leaves_what_the_others_need(tmp_path: Path) -> Non
     assert shown[0] == scripts("jobstats") | links(top, "jobstats", "n1", "n2")
     assert shown[1] == scripts("jobstats") | links(top, "jobstats", "n2")
     assert (top / "shared/cm/prolog-jobstats.sh").read_text() == SCRIPT
+
+
+def test_the_shared_scripts_stay_while_a_node_has_links_to_them(tmp_path: Path) -> None:
+    """As in the playbook remove, which goes on after a failure: a prolog that cannot be run drains the node."""
+    top = tmp_path / "top"
+    top.mkdir()
+    removal = play("n1,n2,n3", gpu=GPU, state="absent")
+    role = removal[0]["tasks"]
+    fails = {"ansible.builtin.fail": {"msg": "no"}, "when": "inventory_hostname == 'n2'"}
+    noted = {"ansible.builtin.debug": {"msg": "n2 is left as it is"}}
+    removal[0]["tasks"] = [{"block": [fails, *role], "rescue": [noted]}]
+    run(top, play("n1,n2,n3", gpu=GPU))
+    assert run(top, removal) == [scripts("jobstats") | links(top, "jobstats", "n2")]
+    assert run(top, play("n1,n2,n3", gpu=GPU, state="absent")) == [{}]

@@ -299,3 +299,23 @@ def test_the_snippet_for_a_prometheus_that_is_there(rendered: dict[str, dict[str
     check_config(path)
     (job,) = yaml.safe_load(path.read_text())["scrape_configs"]
     assert job["scrape_interval"] == "30s"
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        (
+            "adduser: The user `prometheus' already exists, but is not a system user. Exiting.",
+            'remove it with "userdel prometheus", or set prometheus_server_source to artifact',
+        ),
+        ("E: Unable to locate package prometheus", "E: Unable to locate package prometheus"),
+    ],
+)
+def test_why_the_package_cannot_be_installed(said: str, sentence: str, tmp_path: Path) -> None:
+    (install,) = [task for task in yaml.safe_load((ROLE / "tasks/install.yml").read_text()) if "rescue" in task]
+    # in apt's place
+    install["block"] = [{"name": "Fail", "ansible.builtin.fail": {"msg": said}}]
+    note = {"path": str(tmp_path / "said"), "line": "{{ ansible_failed_result.msg }}", "create": True, "mode": "0644"}
+    tasks = [{"name": "Try", "block": [install], "rescue": [{"name": "Note", "ansible.builtin.lineinfile": note}]}]
+    play(tmp_path, {"localhost": {"prometheus_server_peers": ["localhost"]}}, tasks)
+    assert sentence in (tmp_path / "said").read_text()

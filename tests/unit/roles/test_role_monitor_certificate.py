@@ -64,6 +64,7 @@ class Site:
             "role_monitor_targets_dir": str(directory / "targets"),
             "_role_monitor_authorities": [str(sim.directory / name) for name in ("cacert.pem", "cluster.pem")],
             "_role_monitor_config_dir": str(directory) + "/etc-{{ inventory_hostname }}",
+            "_role_monitor_unit_path": str(directory) + "/etc-{{ inventory_hostname }}/{{ _role_monitor_unit }}",
             "_role_monitor_program": f"{sys.executable} {ROOT / 'files' / 'bcm_role_monitor.py'}",
         }
 

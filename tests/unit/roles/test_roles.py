@@ -7,6 +7,7 @@ import re
 import typing as t
 from pathlib import Path
 
+import ansible_command
 import pytest
 import yaml
 
@@ -21,6 +22,11 @@ KEYWORDS_OF_A_BLOCK = {"block", "rescue", "always"}
 
 def load(role: str, path: str) -> t.Any:
     return yaml.safe_load((ROOT / "roles" / role / path).read_text(encoding="utf-8"))
+
+
+def variable_files(role: str) -> list[str]:
+    """The role's own variables: vars/main.yml, or a directory vars/main."""
+    return [str(path.relative_to(ROOT / "roles" / role)) for path in ansible_command.variable_files(role, "vars")]
 
 
 def spec(role: str) -> dict[str, t.Any]:
@@ -42,17 +48,21 @@ def listed(value: t.Any) -> list[t.Any]:
 
 
 def flat(
-    tasks: list[dict[str, t.Any]], tags: tuple[str, ...] = (), when: tuple[str, ...] = ()
+    tasks: list[dict[str, t.Any]],
+    tags: tuple[str, ...] = (),
+    when: tuple[str, ...] = (),
+    variables: t.Mapping[str, t.Any] = {},
 ) -> t.Iterator[tuple[dict[str, t.Any], set[str]]]:
-    """Every task, with all conditions that it and the blocks round it have, and all their tags."""
+    """Every task, with all conditions and variables that it and the blocks round it have, and all their tags."""
     for task in tasks:
         own = (*tags, *task.get("tags", []))
         conditions = (*when, *listed(task.get("when", [])))
+        known = {**variables, **task.get("vars", {})}
         if "block" in task:
             for key in KEYWORDS_OF_A_BLOCK & task.keys():
-                yield from flat(task[key], own, conditions)
+                yield from flat(task[key], own, conditions, known)
         else:
-            yield {**task, "when": list(conditions)}, set(own)
+            yield {**task, "when": list(conditions), "vars": known}, set(own)
 
 
 def reached(role: str) -> dict[str, set[str]]:
@@ -145,11 +155,14 @@ def test_the_specification_and_the_defaults_agree(role: str) -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_names(role: str) -> None:
     assert all(name.startswith(f"{role}_") for name in load(role, "defaults/main.yml"))
-    assert all(name.startswith(f"_{role}_") for name in load(role, "vars/main.yml"))
+    own = [name for path in variable_files(role) for name in load(role, path)]
+    assert len(own) == len(set(own)), "one meaning, in one place"
+    assert all(name.startswith(f"_{role}_") for name in own)
     for path in files_of(role):
         for task, _tags in flat(load(role, path)):
             assert task.get("register", f"__{role}_x").startswith(f"__{role}_"), f"{path}: {task['name']}"
-            assert all(name.startswith(f"_{role}_") for name in task.get("vars", {})), f"{path}: {task['name']}"
+            assert all(name.startswith(f"_{role}_") for name in task["vars"]), f"{path}: {task['name']}"
+            assert not set(own) & set(task["vars"]), f"{path}: {task['name']} has another meaning for a variable"
             # verify asks for what a node expects on the hosts that see its target file
             facts = set(task.get("ansible.builtin.set_fact", {}))
             assert not facts or path.startswith("tasks/checks"), f"{path}: {task['name']}"
@@ -158,7 +171,7 @@ def test_names(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_shared_facts_are_read_by_defaults_only(role: str) -> None:
-    for path in files_of(role, "vars/main.yml"):
+    for path in files_of(role, *variable_files(role)):
         for text in strings(load(role, path)):
             named = [word for word in text.replace("{{", " ").replace("(", " ").split() if word.startswith(SHARED)]
             # in messages they are named, for people to set
@@ -176,8 +189,11 @@ def test_no_default_needs_a_fact(role: str) -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_facts_are_read_from_ansible_facts(role: str) -> None:
     # what Ansible itself knows of the run is no fact of a host
-    allowed = ("ansible_facts[", "ansible_check_mode", "ansible_version", "ansible_play_", "ansible_limit")
-    for path in files_of(role, "vars/main.yml"):
+    allowed = (
+        *("ansible_facts[", "ansible_check_mode", "ansible_version", "ansible_play_", "ansible_limit"),
+        "ansible_failed_result",
+    )
+    for path in files_of(role, *variable_files(role)):
         for text in strings(load(role, path)):
             for word in text.replace("(", " ").replace("{{", " ").split():
                 assert not word.startswith("ansible_") or word.startswith(allowed), f"{path}: {text}"
@@ -239,7 +255,7 @@ def test_assertions_say_what_to_change(role: str) -> None:
 
 def entries_with_secrets(role: str) -> t.Iterator[dict[str, t.Any]]:
     """The entries of managed_files for keys, wherever the role keeps them."""
-    for value in load(role, "vars/main.yml").values():
+    for value in (value for path in variable_files(role) for value in load(role, path).values()):
         if isinstance(value, list):
             yield from (entry for entry in value if isinstance(entry, dict) and "key_path" in entry.get("path", ""))
 
@@ -266,6 +282,28 @@ def test_what_is_made_on_the_head_node_is_made_once() -> None:
     for task in tasks:
         assert task["run_once"] is True
         assert task["delegate_to"] == "{{ role_monitor_certificate_host }}"
+
+
+@pytest.mark.parametrize("role", ["dgx_exporters", "role_monitor"])
+def test_a_hung_file_server_holds_no_run_up(role: str) -> None:
+    """What works on the shared storage itself, and not on a link to it, has a time limit."""
+    for path in set(task_files(role)) - {"tasks/checks.yml", "tasks/checks_headnode.yml", "tasks/checks_targets.yml"}:
+        for task, _tags in flat(load(role, path)):
+            files = task.get("superpod.monitoring.managed_files", {}).get("files", [])
+            paths = [str(entry["path"]) for entry in files if isinstance(entry, dict)]
+            if any(re.match(r"\{\{ \w+_(shared|targets)_dir \}\}", each) for each in paths):
+                assert task.get("timeout") == 30, f"{path}: {task['name']}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_cannot_be_read_is_not_taken_for_what_is_not_there(role: str) -> None:
+    """Records, passwords and keys would be written anew, and what they were would be lost."""
+    for path in task_files(role):
+        for task, _tags in flat(load(role, path)):
+            if "ansible.builtin.slurp" in task and "failed_when" in task:
+                failed, reason = task["failed_when"]
+                assert failed == f"{task['register']} is failed", f"{path}: {task['name']}"
+                assert f"'not found' not in {task['register']}.msg" in reason, f"{path}: {task['name']}"
 
 
 @pytest.mark.parametrize("role", ROLES)

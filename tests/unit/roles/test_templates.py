@@ -13,6 +13,7 @@ from pathlib import Path
 
 import ansible_command
 import pytest
+import yaml
 from prometheus_programs import promtool
 
 pytestmark = pytest.mark.plays
@@ -62,9 +63,9 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> t.Callable[..., Rendered
             },
         }
         files = [
-            str(ROOT / "roles" / role / part / "main.yml")
+            str(path)
             for role in set(FILES.values())
-            for part in ("defaults", "vars")
+            for path in ansible_command.variable_files(role, "defaults", "vars")
         ]
         playbook = ansible_command.play([task], vars_files=files)
         ansible_command.write(directory / "playbook.yml", [playbook])
@@ -323,6 +324,31 @@ def test_a_unit_changes_with_the_program_so_that_each_instance_is_restarted(
     with (sources / "role_monitor/superpod_role_monitor/schedule.py").open("a", encoding="utf-8") as file:
         file.write("# new\n")
     assert fingerprint(render(_role_monitor_sources=str(sources))) != fingerprint(default)
+
+
+def test_prometheus_unit_changes_with_its_program(default: Rendered, render: t.Callable[..., Rendered]) -> None:
+    """If a run breaks off after the program was switched, the next one has the unit to go by."""
+    given = {"prometheus_server_source": "artifact", "prometheus_server_version": "9.8.7"}
+    assert "# Program: prometheus 9.8.7" in render(**given)["prometheus.service"].splitlines()
+    assert "# Program" not in default["prometheus.service"]  # the package's version is not the role's
+
+
+@pytest.mark.parametrize(
+    ("role", "names_program"),
+    [("role_monitor", "bcm-role-monitor.service.j2"), ("prometheus_server", "prometheus.service.j2")],
+)
+def test_what_names_the_program_is_written_last(role: str, names_program: str) -> None:
+    """After it nothing can fail any more before the service is restarted."""
+    tasks = yaml.safe_load((ROOT / "roles" / role / "tasks/configure.yml").read_text(encoding="utf-8"))
+    writers = [number for number, task in enumerate(tasks) if names_program in str(task)]
+    assert writers == [len(tasks) - 1]
+
+
+def test_grafanas_configuration_names_the_program_and_is_written_last() -> None:
+    text = (templates("grafana_server") / "grafana.ini.j2").read_text(encoding="utf-8")
+    assert "\n; Program: grafana {{ grafana_server_version }}\n" in text
+    tasks = yaml.safe_load((ROOT / "roles/grafana_server/tasks/configure.yml").read_text(encoding="utf-8"))
+    assert "grafana.ini.j2" in str(tasks[-1])
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")

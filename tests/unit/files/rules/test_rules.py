@@ -85,6 +85,7 @@ def test_alert_says_what_to_do(rule: dict[str, Any]) -> None:
         ("dcgm_as_jobstats", "recording", 'DCGM_FI_DEV_GPU_UTIL{GPU_I_ID=""}', "DCGM_FI_DEV_GPU_UTIL"),
         ("alerts", "alerts", "and job_gpu:utilization:ratio offset 1h", ""),
         ("alerts_prometheus", "alerts_prometheus", "(prometheus_tsdb_retention_limit_bytes > 0)", "100"),
+        ("alerts_prometheus", "alerts_prometheus", "prometheus_remote_storage_samples_pending > 0", "vector(0) > 0"),
     ],
 )
 def test_the_unit_tests_notice_a_wrong_rule(file: str, test: str, was: str, becomes: str, tmp_path: Path) -> None:
