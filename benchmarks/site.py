@@ -22,20 +22,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-from superpod_site import COMMAND, SuperpodSite, grafana_repository, recap  # noqa: E402 - found by the line above
+from superpod_site import SITE, SuperpodSite, recap  # noqa: E402 - found by the line above
 
 DGX = 15
 NODES = [f"dgx-{number:02d}" for number in range(1, DGX + 1)]
-SITE = "/root/superpod"
-COLLECTION = "/usr/share/ansible/collections/ansible_collections/superpod/monitoring"
 LIMIT = 12
 RUNS = 3
+PATIENCE = 1800
 KINDS = {"dgx": NODES, "monitoring": ["mon-01"], "slurm_controller": ["slurm-ctl-01"], "login_node": ["login-01"]}
 FLOOR = [
     {
@@ -55,28 +51,16 @@ def line(name: str, value: float, unit: str, peer: str, peer_value: float) -> No
 
 def prepare(site: SuperpodSite, directory: Path) -> None:
     """The site's variables, Slurm on all nodes, everything deployed."""
-    variables: dict[str, Any] = yaml.safe_load(site.read(f"{SITE}/group_vars/all.yml"))
-    variables |= grafana_repository(site.shared, directory) | {
-        "superpod_gpu_exporter": "nvidia_gpu_prometheus_exporter",
-        "slurm_controller_state": "present",
-        "login_node_state": "present",
-        "jobstats_source": "directory",
-        "jobstats_directory": f"{COLLECTION}/lab/stand_ins/jobstats",
-    }
-    site.put(yaml.safe_dump(variables, width=1000), f"{SITE}/group_vars/all.yml")
-    inventory = yaml.safe_load(site.read(f"{SITE}/bcm_inventory.yml"))
-    inventory["system_groups"]["grafana_servers"] = {"categories": ["monitoring"]}
-    site.put(yaml.safe_dump(inventory), f"{SITE}/bcm_inventory.yml")
+    site.want_everything(directory)
     site.put(json.dumps(FLOOR), f"{SITE}/floor.yml")
-    site.superpod("cmsh", f"configurationoverlay; use slurm-client; set nodes {' '.join(NODES)}; commit")
-    site.run(f"cd {SITE} && ansible-playbook slurm.yml -i bcm_inventory.yml", timeout=1800)
-    site.run(f"cd {SITE} && {COMMAND}", timeout=1800)
+    site.slurm(NODES, PATIENCE)
+    site.playbook("site.yml", timeout=PATIENCE)
 
 
-def timed(site: SuperpodSite, command: str) -> float:
+def timed(site: SuperpodSite, playbook: str) -> float:
     """Seconds of a run that changes nothing."""
     began = time.perf_counter()
-    said = site.run(f"cd {SITE} && {command}", timeout=1800)
+    said = site.playbook(playbook, timeout=PATIENCE)
     seconds = time.perf_counter() - began
     if changed := {host: one for host, one in recap(said).items() if one != (0, 0)}:
         done = re.findall(r"^TASK \[([^\n]*?)\] \**\n(?:(?!TASK).*\n)*?changed: ", said, re.MULTILINE)
@@ -89,7 +73,7 @@ def executions(site: SuperpodSite) -> dict[str, int]:
     hosts = [host for kind in KINDS.values() for host in kind]
     look = "journalctl --quiet --lines=0 --show-cursor"
     cursors = {host: site.run(look, host).split("cursor: ")[1].strip() for host in hosts}
-    timed(site, COMMAND)
+    timed(site, "site.yml")
     found = {}
     for host, cursor in cursors.items():
         count = f"journalctl --no-pager --output=cat --quiet --after-cursor='{cursor}' --grep='^Invoked with' | wc -l"
@@ -104,8 +88,8 @@ def measure(site: SuperpodSite) -> None:
         line(f"site_executions_{kind}", most, "module executions of a converged run", "limit", LIMIT)
     ours, floor = [], []
     for _ in range(RUNS):
-        ours.append(timed(site, COMMAND))
-        floor.append(timed(site, "ansible-playbook floor.yml -i bcm_inventory.yml"))
+        ours.append(timed(site, "site.yml"))
+        floor.append(timed(site, "floor.yml"))
     line(
         "site_run_20_hosts",
         statistics.median(ours),

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 
+from ansible_command import plain, warnings
+
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".cache" / "test"
 COLLECTION = ROOT / ".collections/ansible_collections/superpod/monitoring"
@@ -33,7 +35,6 @@ MATRIX_TESTS = ("tests/unit/plugins", "tests/unit/roles")
 DECISION_COVERAGE = ("--cov=superpod_role_monitor.decision", "--cov-branch", "--cov-fail-under=100")
 
 
-WARNING = re.compile(r"\[(?:WARNING|DEPRECATION WARNING)\]")
 REASON = re.compile(
     r"^(?:E  |FAILED |ERROR )|\[(?:ERROR|WARNING|DEPRECATION WARNING)\]|fatal: |FAILED! |failed: \[|: error: "
 )
@@ -164,16 +165,6 @@ def stages() -> list[Stage]:
     ]
 
 
-def plain(log: str) -> list[str]:
-    """The lines of a log, without colours."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", log).splitlines()
-
-
-def warned(log: str) -> list[str]:
-    """The lines in which Ansible warns or calls something deprecated."""
-    return [line for line in plain(log) if WARNING.search(line)]
-
-
 def reasons(log: str) -> list[str]:
     """The lines of a log that are likely to say why a stage failed, not too many; its end where there is none."""
     lines = [line.strip() for line in plain(log) if line.strip()]
@@ -219,7 +210,7 @@ def run_in_lab(stage: Stage, lab_id: str) -> Outcome:
         except OSError as error:
             out.write(f"{error}\n")
             returncode, processor = 127, 0.0
-        if stage.quiet and (lines := warned(log.read_text(errors="replace"))):
+        if stage.quiet and (lines := warnings(log.read_text(errors="replace"))):
             out.write("\n".join(["", "Ansible warns:", *lines, ""]))
             returncode = returncode or 1
     passed, failed = count(stage, returncode)

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import pexpect
+from ansible_command import assert_warns
 
 PATIENCE = 240
 PAUSE = 20
@@ -13,11 +15,12 @@ SSH = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "
 
 
 class Terminal:
-    """On a host that ssh leads to."""
+    """On a host that ssh leads to; Ansible warns there of each of `warns`, and of nothing else."""
 
-    def __init__(self, login: list[str], command: str) -> None:
+    def __init__(self, login: list[str], command: str, warns: Iterable[str] = ()) -> None:
         self._child = pexpect.spawn("ssh", ["-tt", *SSH, *login, command], timeout=PATIENCE, encoding="utf-8")
         self._child.setwinsize(50, 200)
+        self._warns = tuple(warns)
         self.seen = ""
         self._typed: str | None = None
 
@@ -59,6 +62,7 @@ class Terminal:
         self._child.expect(pexpect.EOF)
         self.seen += str(self._child.before)
         self._child.close()
+        assert_warns(self.seen, self._warns)
         status: int = self._child.exitstatus
         return status
 

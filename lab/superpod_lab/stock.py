@@ -41,7 +41,6 @@ VERSIONS = {
 }
 NODE_EXPORTER, NODE_EXPORTER_PINNED = "node_exporter", "1.12.1"
 PACKAGE, PACKAGED_PROGRAM = "prometheus-node-exporter", "usr/bin/prometheus-node-exporter"
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 VERSION_LINE = re.compile(r'^VERSION = ".*"$', re.MULTILINE)
 IMPORT_LINE = re.compile(r"^(?:import|from) (exposition|nvml)\b", re.MULTILINE)
 BUILD_SECONDS = 900
@@ -203,7 +202,7 @@ def run_playbook(directory: Path, names: list[str]) -> None:
 def site_variables(directory: Path) -> str:
     """What group_vars must say, because the lab has another version than playbooks/vars/artifacts.yml pins."""
     artifacts = collection("artifact_directory").load(str(directory))
-    machine = ARCHITECTURES.get(platform.machine(), "any")
+    machine = collection("artifact_manifest").MACHINES.get(platform.machine(), "any")
     there = [a.version for a in artifacts if a.name == NODE_EXPORTER and a.arch == machine]
     if not there or NODE_EXPORTER_PINNED in there:
         return ""

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
-from superpod_site import SuperpodSite, grafana_repository
+from superpod_site import COLLECTION, VARIABLES, SuperpodSite, grafana_repository
+from terminal import Terminal
 
 SETUP = "ansible-playbook superpod.monitoring.guided_setup"
-COLLECTION = "/usr/share/ansible/collections/ansible_collections/superpod/monitoring"
+# The guided setup makes the inventory, so that it runs without one.
+NO_INVENTORY = ("No inventory was parsed", "provided hosts list is empty")
 
 # Answers like Prometheus on one port and like Grafana, with a password, on another.
 MONITORING = """
@@ -40,24 +43,26 @@ class AdminLab(SuperpodSite):
     def up(self) -> None:
         self.boot(dgx=2)
 
+    def guided_setup(self, arguments: str, status: int = 0, warns: Iterable[str] = ()) -> str:
+        """What it says, without a terminal."""
+        return self.run(f"{SETUP} {arguments}", status=status, warns=(*NO_INVENTORY, *warns))
+
+    def guided_setup_in_terminal(self, arguments: str) -> Terminal:
+        return self.terminal(f"{SETUP} {arguments}", NO_INVENTORY)
+
     def own_settings(self, slurm: bool = False) -> str:
         """An administrator's own settings beside those of the guided setup: what this place without a network has.
 
         There is no Slurm in the lab before slurm.yml has made one, and then jobstats is a stand-in; the programs have
         the versions that the lab has; and Grafana's packages come from a repository of stand-ins.
         """
-        lines = self.read("/root/superpod/group_vars/all.yml").splitlines()
+        lines = self.read(VARIABLES).splitlines()
         pins = [line for line in lines if line.startswith("superpod_artifact_pins:")]
         jobstats = f"{COLLECTION}/lab/stand_ins/jobstats"
         summaries = ["slurm_controller_state: absent", "login_node_state: absent"]
         if slurm:
             summaries = ["jobstats_source: directory", f"jobstats_directory: {jobstats}"]
         return "\n".join([*pins, *summaries, *self._grafana, ""])
-
-    def slurm(self) -> None:
-        """Set one up, as BCM does before monitoring comes."""
-        self.superpod("cmsh", "configurationoverlay; use slurm-client; set nodes dgx-01 dgx-02; commit")
-        self.run("cd /root/superpod && ansible-playbook slurm.yml -i bcm_inventory.yml", timeout=900)
 
     def slurm_settings(self) -> dict[str, str]:
         lines = self.run("scontrol show config", "slurm-ctl-01").splitlines()

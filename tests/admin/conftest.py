@@ -6,30 +6,24 @@ SUPERPOD_LAB_TESTS=1 as root; LAB_ID chooses the lab (default 19), SUPERPOD_LAB_
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 from admin_lab import MONITORING, AdminLab
+from superpod_site import skip_without_lab
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if os.environ.get("SUPERPOD_LAB_TESTS") == "1" and os.geteuid() == 0:
-        return
-    for item in items:
-        item.add_marker(pytest.mark.skip(reason="lab tests need root and SUPERPOD_LAB_TESTS=1"))
+    skip_without_lab(items)
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminLab]:
     made = AdminLab()
-    made.up()
-    try:
+    with made.removed_afterwards():
+        made.up()
         made.grafana_repository(tmp_path_factory.mktemp("grafana"))
         yield made
-    finally:
-        if os.environ.get("SUPERPOD_LAB_KEEP") != "1":
-            made.superpod("down")
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from admin_lab import SETUP, AdminLab
-from superpod_site import HEAD, recap
+from admin_lab import AdminLab
+from superpod_site import HEAD, SITE, recap
 
 CONFIGS = Path(__file__).parent / "configs"
-COMMAND = "ansible-playbook site.yml -i bcm_inventory.yml"
+# What of the configuration files has no meaning here, and the guided setup says so.
+NOT_USED = {"dcgm": ("dcgm_mode is embedded", "paths (dcgm_exporter_binary", "service_settings (dcgm_exporter_user")}
 WATCHED = "/etc /opt /root /usr/local /var/lib /cm/local"
 UNWATCHED = r"/root/\.ansible|/root/terminal|/var/lib/systemd|/root/\.ssh|/var/lib/dpkg"
 
@@ -33,9 +34,9 @@ def assert_untouched(lab: AdminLab) -> None:
 
 
 def check_run(lab: AdminLab, site: str) -> str:
-    lab.run(f"cp -r /root/superpod/artifacts {site}/")
+    lab.run(f"cp -r {SITE}/artifacts {site}/")
     lab.put(lab.own_settings(), f"{site}/group_vars/all/site.yml")
-    said = lab.run(f"cd {site} && {COMMAND} --check", timeout=900)
+    said = lab.playbook("site.yml", "--check", site=site)
     assert all(failed == 0 for _changed, failed in recap(said).values()), said
     return said
 
@@ -43,8 +44,8 @@ def check_run(lab: AdminLab, site: str) -> str:
 def test_through_a_terminal_interrupted_and_resumed(lab: AdminLab) -> None:
     lab.run("rm -rf /root/terminal")
     mark(lab)
-    command = f"{SETUP} -e guided_setup_site_dir=/root/terminal"
-    first = lab.terminal(command)
+    where = "-e guided_setup_site_dir=/root/terminal"
+    first = lab.guided_setup_in_terminal(where)
     said = first.until("Overview")
     assert "BCM has 7 hosts" in said
     first.answer("cluster_name")
@@ -65,7 +66,7 @@ def test_through_a_terminal_interrupted_and_resumed(lab: AdminLab) -> None:
     assert lab.run("ls -A /root/terminal").split() == ["guided_setup_answers.yml"]
     assert lab.run("stat -c %a /root/terminal/guided_setup_answers.yml").strip() == "600"
 
-    second = lab.terminal(command)
+    second = lab.guided_setup_in_terminal(where)
     second.until(r"Go on with them\? \[yes\]:")
     second.type("")
     second.answer("prometheus")
@@ -100,7 +101,7 @@ def test_reasons_that_need_a_look_at_the_hosts(monitoring: AdminLab) -> None:
     lab.run("rm -rf /root/reasons")
     lab.run("systemctl is-active -q busy || systemd-run --unit=busy python3 -m http.server 9090", "mon-01")
     lab.run("for i in $(seq 50); do (echo > /dev/tcp/mon-01/9090) 2>/dev/null && exit; sleep 0.1; done; exit 1")
-    terminal = lab.terminal(f"{SETUP} -e guided_setup_site_dir=/root/reasons")
+    terminal = lab.guided_setup_in_terminal("-e guided_setup_site_dir=/root/reasons")
     for key in ("cluster_name", "dgx_nodes", "slurm_controllers", "login_nodes", "configure_slurm", "gpu_exporter"):
         terminal.answer(key)
     for key in ("job_hooks", "job_summaries", "prometheus", "prometheus_servers"):
@@ -134,10 +135,11 @@ def test_from_each_configuration_file(monitoring: AdminLab, name: str) -> None:
     site = f"/root/from-{name}"
     lab.run(f"rm -rf {site}")
     lab.put((CONFIGS / f"{name}.json").read_text(), "/root/config.json")
-    said = lab.run(f"{SETUP} -e guided_setup_config=/root/config.json -e guided_setup_site_dir={site} </dev/null")
+    where, warns = f"-e guided_setup_site_dir={site}", NOT_USED.get(name, ())
+    said = lab.guided_setup(f"-e guided_setup_config=/root/config.json {where}", warns=warns)
     assert recap(said)["localhost"] == (1, 0), said
     if name == "new":  # the same file as variables, and nothing to change any more
-        again = lab.run(f"{SETUP} -e @/root/config.json -e guided_setup_site_dir={site} </dev/null")
+        again = lab.guided_setup(f"-e @/root/config.json {where}")
         assert recap(again)["localhost"] == (0, 0), again
     groups = json.loads(lab.run(f"cd {site} && ansible-inventory -i bcm_inventory.yml --list 2>/dev/null"))
     assert groups["dgx_nodes"]["hosts"] == ["dgx-01", "dgx-02"]
@@ -157,7 +159,7 @@ def test_bad_answers_without_a_terminal(lab: AdminLab) -> None:
         "no_such_question": 1,
     }
     lab.put(json.dumps({"guided_setup_answers": bad}), "/root/bad.json")
-    said = lab.run(f"{SETUP} -e @/root/bad.json -e guided_setup_site_dir=/root/bad </dev/null", status=2)
+    said = lab.guided_setup("-e @/root/bad.json -e guided_setup_site_dir=/root/bad", status=2)
     for words in (
         "no host dgx-99",
         "no host mon-02",
@@ -169,11 +171,11 @@ def test_bad_answers_without_a_terminal(lab: AdminLab) -> None:
     lab.run("test ! -e /root/bad")
     good = {"dgx_nodes": ["dgx-01"], "node_exporter_port": 22, "prometheus_targets_dir": "/srv"}
     lab.put(json.dumps({"guided_setup_answers": good}), "/root/bad.json")
-    said = lab.run(f"{SETUP} -e @/root/bad.json -e guided_setup_site_dir=/root/bad </dev/null", status=2)
+    said = lab.guided_setup("-e @/root/bad.json -e guided_setup_site_dir=/root/bad", status=2)
     assert "port 22 of dgx-01 is in use by sshd" in said
     assert "is on the root file system of dgx-01" in said
 
 
 def test_without_a_terminal_and_without_answers(lab: AdminLab) -> None:
-    said = lab.run(f"{SETUP} -e guided_setup_site_dir=/root/nobody </dev/null", status=2)
+    said = lab.guided_setup("-e guided_setup_site_dir=/root/nobody", status=2)
     assert "There is no terminal to ask at" in said

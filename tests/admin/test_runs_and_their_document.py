@@ -9,29 +9,19 @@ from __future__ import annotations
 import base64
 import json
 import re
-import time
-from collections.abc import Callable
 
-from admin_lab import SETUP, AdminLab
-from superpod_site import recap
+from admin_lab import AdminLab
+from superpod_site import SITE, recap, until
 
-COMMAND = "ansible-playbook site.yml -i bcm_inventory.yml"
+DOCUMENTED = "/root/document"
 PASSWORD = "correct-horse-battery-staple"
 GRAFANA = "login-01"
 _NOT_OURS = "-not -path */ansible/* -not -path /usr/* -not -name munge.key"
 KEYS = f"find / -xdev ( -name *.key -o -name id_ed25519 ) -size +0 {_NOT_OURS}"
 
 
-def until(wanted: Callable[[], bool]) -> None:
-    """Wait for what must become true."""
-    give_up = time.monotonic() + 30
-    while not wanted():
-        assert time.monotonic() < give_up
-        time.sleep(0.5)
-
-
 def document(lab: AdminLab) -> str:
-    newest = lab.run("ls -t /root/document/documents/*.md | head -1").strip()
+    newest = lab.run(f"ls -t {DOCUMENTED}/documents/*.md | head -1").strip()
     assert lab.run(f"stat -c %a {newest}").strip() == "600"
     return lab.read(newest)
 
@@ -49,26 +39,24 @@ def secrets(lab: AdminLab) -> set[str]:
 
 
 def guided_setup(lab: AdminLab, **answers: object) -> None:
-    """The site directory /root/document, with an existing Grafana."""
+    """The site directory, with an existing Grafana."""
     grafana = {"grafana_url": f"http://{GRAFANA}:3000", "configure_grafana": True, "grafana_admin_password": PASSWORD}
     given = {"cluster_name": "slurm", "grafana": "existing", **grafana, **answers}
     lab.put(json.dumps({"guided_setup_answers": given}), "/root/document.json")
-    lab.run(f"{SETUP} -e @/root/document.json -e guided_setup_site_dir=/root/document </dev/null")
+    lab.guided_setup(f"-e @/root/document.json -e guided_setup_site_dir={DOCUMENTED}")
 
 
 def test_check_and_real_run(lab: AdminLab) -> None:
-    lab.run("rm -rf /root/document")
-    lab.slurm()
+    lab.run(f"rm -rf {DOCUMENTED}")
+    lab.slurm(["dgx-01", "dgx-02"])
     lab.grafana(GRAFANA, PASSWORD)
     guided_setup(lab)
-    lab.run("cp -r /root/superpod/artifacts /root/document/")
+    lab.run(f"cp -r {SITE}/artifacts {DOCUMENTED}/")
     own = f"{lab.own_settings(slurm=True)}some_secret_setting: {PASSWORD}\n"
-    lab.put(own, "/root/document/group_vars/all/site.yml")
+    lab.put(own, f"{DOCUMENTED}/group_vars/all/site.yml")
 
-    said = lab.run(
-        f"cd /root/document && {COMMAND} --check --diff --limit dgx_nodes,prometheus_servers -e some_token={PASSWORD}",
-        timeout=900,
-    )
+    some = f"--limit dgx_nodes,prometheus_servers -e some_token={PASSWORD}"
+    said = lab.playbook("site.yml", f"--check --diff {some}", site=DOCUMENTED)
     foretold = document(lab)
     assert foretold.startswith("# What would be done")
     assert "[1/" in said
@@ -81,7 +69,7 @@ def test_check_and_real_run(lab: AdminLab) -> None:
     assert "dgx-01, dgx-02: would change" in foretold
     assert "prometheus_server_port" in foretold
 
-    said = lab.run(f"cd /root/document && {COMMAND} --diff", timeout=900)
+    said = lab.playbook("site.yml", "--diff", site=DOCUMENTED)
     assert all(failed == 0 for _changed, failed in recap(said).values()), said
     done = document(lab)
     assert done.startswith("# What was done")
@@ -98,13 +86,13 @@ def test_check_and_real_run(lab: AdminLab) -> None:
     assert "superpod-job" in lab.dashboards(GRAFANA, PASSWORD)
 
     # a run that changes nothing says so
-    lab.run(f"cd /root/document && {COMMAND} --limit mon-01", timeout=900)
+    lab.playbook("site.yml", "--limit mon-01", site=DOCUMENTED)
     assert "found everything as it should be" in document(lab)
 
 
 def test_without_job_summaries_slurm_still_confines_jobs(lab: AdminLab) -> None:
     guided_setup(lab, job_summaries=False)
-    lab.run(f"cd /root/document && {COMMAND} --tags slurm_controller", timeout=900)
+    lab.playbook("site.yml", "--tags slurm_controller", site=DOCUMENTED)
     until(lambda: lab.slurm_settings()["EpilogSlurmctld"] == "(null)")
     settings = lab.slurm_settings()
     assert (settings["ConstrainCores"], settings["ConstrainRAMSpace"]) == ("yes", "yes")
@@ -113,9 +101,8 @@ def test_without_job_summaries_slurm_still_confines_jobs(lab: AdminLab) -> None:
 
 
 def test_a_run_that_fails(lab: AdminLab) -> None:
-    lab.run(
-        f"cd /root/document && {COMMAND} --check --limit mon-01 -e prometheus_server_targets_dir=relative", status=2
-    )
+    wrong = "-e prometheus_server_targets_dir=relative"
+    lab.playbook("site.yml", f"--check --limit mon-01 {wrong}", site=DOCUMENTED, status=2)
     failed = document(lab)
     assert "## What failed" in failed
     assert "Mend what failed, and run it again" in failed

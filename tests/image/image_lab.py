@@ -4,18 +4,14 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
-from superpod_site import HEAD, SuperpodSite
+from superpod_site import COLLECTION, HEAD, SITE, SuperpodSite
 
 IMAGES = ("default-image", "slurm-image", "login-image", "monitoring-image", "dgx-image")
 IMAGE = "/cm/images/dgx-image"
 STATE = "/cm/local/apps/cmd/simulator/state.yaml"
-SIMULATOR = (
-    "PYTHONPATH=/usr/share/ansible/collections/ansible_collections/superpod/monitoring/lab PYTHONDONTWRITEBYTECODE=1 "
-    "/usr/bin/python3 -m bcm_simulator"
-)
+SIMULATOR = f"PYTHONPATH={COLLECTION}/lab PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m bcm_simulator"
 # tmpfs, since the head node's own root is an overlay, which cannot be written to by another one
 MOUNTS = f"""\
 set -e
@@ -33,13 +29,12 @@ class ImageLab(SuperpodSite):
     """Two DGX nodes; nothing is deployed, and the DGX image is what dgx-02 is."""
 
     def __init__(self) -> None:
-        super().__init__(os.environ.get("LAB_ID", "22"))
+        super().__init__("22")
 
     def up(self) -> None:
-        self.superpod("up", "--dgx", "2", "--head-nodes", "1")
-        self.info = json.loads(self.superpod("info"))
+        self.boot(2, "--head-nodes", "1")
         self.run(MOUNTS)
-        self.run("echo 'software_images: true' >> /root/superpod/bcm_inventory.yml")
+        self.run(f"echo 'software_images: true' >> {SITE}/bcm_inventory.yml")
         self.grab("dgx-02", "dgx-image")
 
     def grab(self, node: str, image: str | None = None) -> None:
@@ -59,15 +54,9 @@ for i in $(seq 600); do
 done | grep completed"""
         self.run(wait)
 
-    def playbook(self, arguments: str, status: int = 0) -> str:
-        """What ansible-playbook says, in the site directory."""
-        return self.run(f"cd /root/superpod && ansible-playbook -i bcm_inventory.yml {arguments}", status=status)
-
     def audit(self, arguments: str = "", status: int = 0) -> tuple[str, dict[str, Any]]:
         """(what is said, the JSON)."""
-        said = self.playbook(
-            f"superpod.monitoring.audit_image -e superpod_audit_json=/root/audit.json {arguments}", status
-        )
+        said = self.playbook("audit_image", f"-e superpod_audit_json=/root/audit.json {arguments}", status=status)
         return said, json.loads(self.read("/root/audit.json"))
 
     def files(self, root: str, host: str = HEAD) -> set[str]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import pytest
 from image_lab import IMAGE, SIMULATOR, STATE, ImageLab
-from superpod_site import HEAD, recap
+from superpod_site import HEAD, SITE, playbook_command, recap
 
 KEY = "/etc/bcm-role-monitor/client.key"
 STATE_FILE = "/var/lib/bcm-role-monitor/dgx-02_state.json"
-GRAB = "superpod.monitoring.grab_image -e superpod_grab_node=dgx-02"
+NODE = "-e superpod_grab_node=dgx-02"
+WITHOUT_VERIFY = f"{NODE} --skip-tags verify"
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +25,7 @@ def in_order(request: pytest.FixtureRequest, lab: ImageLab) -> None:
 def test_an_image_is_deployed_into_with_nothing_started_and_no_key(lab: ImageLab) -> None:
     before = lab.files(IMAGE)
     mounts = lab.run("cat /proc/mounts")
-    said = lab.playbook("site.yml --limit bcm_images")
+    said = lab.playbook("site.yml", "--limit bcm_images")
     assert recap(said)["dgx-image"][0] > 0
     new = lab.files(IMAGE) - before
     assert {
@@ -46,7 +47,7 @@ def test_an_image_is_deployed_into_with_nothing_started_and_no_key(lab: ImageLab
     lab.run("! pgrep -f '[b]cm_role_monitor|_[e]xporter|bin/[p]rometheus'")
     assert lab.run("cat /proc/mounts") == mounts
     lab.run(f'cd {IMAGE} && test -z "$(find run proc sys dev -mindepth 1)" && test ! -e root/.ansible')
-    assert recap(lab.playbook("site.yml --limit dgx-image")) == {"dgx-image": (0, 0)}
+    assert recap(lab.playbook("site.yml", "--limit dgx-image")) == {"dgx-image": (0, 0)}
 
 
 def test_the_image_is_clean(lab: ImageLab) -> None:
@@ -64,7 +65,7 @@ def test_the_image_is_clean(lab: ImageLab) -> None:
 def test_an_update_brings_it_to_a_node_that_then_works(lab: ImageLab) -> None:
     lab.run("cmsh -c 'device; use dgx-02; imageupdate -w --wait' | grep COMPLETED")
     lab.run(f"test -x /usr/local/bin/node_exporter && test ! -e {KEY}", "dgx-02")
-    said = lab.playbook("site.yml --limit dgx-02 --diff")
+    said = lab.playbook("site.yml", "--limit dgx-02 --diff")
     # what the image cannot have: the key, directories for one node, running services
     assert "/usr/local/bin" not in said
     lab.assign("dgx-02")
@@ -88,13 +89,13 @@ def test_a_careless_grab_is_found_out(lab: ImageLab) -> None:
 
 def test_a_grab_with_the_playbook_is_refused_while_the_lists_are_open(lab: ImageLab) -> None:
     # by what is in the image already, and then by the lists themselves; without Prometheus, by verify before both
-    assert "are in software images" in lab.playbook(f"{GRAB} --skip-tags verify", status=2)
+    assert "are in software images" in lab.playbook("grab_image", WITHOUT_VERIFY, status=2)
     _said, found = lab.audit(status=2)
     lab.run(" && ".join(f"rm {IMAGE}{file['path']}" for file in found["images"]["dgx-image"]["leaked"]))
-    said = lab.playbook(f"{GRAB} --skip-tags verify", status=2)
+    said = lab.playbook("grab_image", WITHOUT_VERIFY, status=2)
     assert "A grab of dgx-02 would take" in said
     assert KEY in said
-    said = lab.playbook(GRAB, status=2)
+    said = lab.playbook("grab_image", NODE, status=2)
     assert "Hosts, and the checks that failed" in said
     assert "What is on the nodes" not in said
 
@@ -112,18 +113,17 @@ def test_the_rules_are_shown_first_and_then_added_beside_the_sites_own(lab: Imag
     assert "# BEGIN superpod.monitoring\n" in after
     # only what was asked for
     assert "superpod" not in lab.run("cmsh -c 'category; use login; get excludelistgrab'")
-    assert recap(lab.playbook(f"superpod.monitoring.audit_image {add}"))[HEAD] == (0, 0)
+    assert recap(lab.playbook("audit_image", add))[HEAD] == (0, 0)
     assert lab.audit()[1]["categories"]["dgx-h200"]["unguarded"] == []
 
 
 def test_a_guarded_grab(lab: ImageLab) -> None:
     lab.run("echo grabbed > /etc/site-file", "dgx-02")
-    command = f"{GRAB} --skip-tags verify"
-    said = lab.playbook(f"{command} --check")
+    said = lab.playbook("grab_image", f"{WITHOUT_VERIFY} --check")
     assert "etc/site-file" in said
     assert "dry run = yes" in said
     lab.run(f"test ! -e {IMAGE}/etc/site-file")
-    terminal = lab.terminal(f"cd /root/superpod && ansible-playbook {command} -i bcm_inventory.yml")
+    terminal = lab.terminal(f"cd {SITE} && {playbook_command('grab_image', WITHOUT_VERIFY)}")
     terminal.until("Type yes to do it")
     terminal.type("yes")
     assert terminal.end() == 0
@@ -137,12 +137,12 @@ def test_a_guarded_grab(lab: ImageLab) -> None:
 def test_another_image_is_wiped_and_has_neither_key_nor_state(lab: ImageLab) -> None:
     other = "/cm/images/default-image"
     lab.run(f"mkdir -p {other}/etc/bcm-role-monitor && echo secret > {other}{KEY}")
-    command = f"{GRAB} -e superpod_grab_image=default-image --skip-tags verify"
+    arguments = f"{WITHOUT_VERIFY} -e superpod_grab_image=default-image"
     # one that has a key already is not overlooked
-    assert f"{other}{KEY}" in lab.playbook(f"{command} -e superpod_grab_confirm=yes", status=2)
+    assert f"{other}{KEY}" in lab.playbook("grab_image", f"{arguments} -e superpod_grab_confirm=yes", status=2)
     lab.run(f"rm {other}{KEY}")
-    assert "Nothing was grabbed" in lab.playbook(f"{command} -e superpod_grab_confirm=no", status=2)
-    lab.playbook(f"{command} -e superpod_grab_confirm=yes")
+    assert "Nothing was grabbed" in lab.playbook("grab_image", f"{arguments} -e superpod_grab_confirm=no", status=2)
+    lab.playbook("grab_image", f"{arguments} -e superpod_grab_confirm=yes")
     lab.run(f"grep -q grabbed {other}/etc/site-file && test ! -e {other}{KEY} && test ! -e {other}{STATE_FILE}")
 
 
@@ -152,7 +152,7 @@ def test_a_node_that_is_synced_from_the_image_works(lab: ImageLab) -> None:
     lab.run("grep -q grabbed /etc/site-file && test ! -e /etc/bcm-role-monitor/client.key", "dgx-01")
     lab.run("test ! -e /var/lib/bcm-role-monitor/dgx-02_state.json", "dgx-01")
     assert lab.run("sha256sum /cm/local/apps/cmd/etc/cert.key", "dgx-01") == own
-    lab.playbook("site.yml --limit dgx-01")
+    lab.playbook("site.yml", "--limit dgx-01")
     lab.assign("dgx-01")
     lab.works("dgx-01")
 

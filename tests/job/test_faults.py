@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from conftest import CONTROLLER, LOAD, Cluster, job_of, until
 from job.job_queries import NoData, summarise
+from job_lab import CONTROLLER, LOAD, Cluster, job_of
+from superpod_site import until
 
 NODE = "dgx-01"
 HOOKS = "60-prolog-jobstats.sh"
@@ -58,7 +59,7 @@ def scrapes(cluster: Cluster) -> bool:
 
 def slurm_calls(cluster: Cluster, program: str) -> None:
     """Have BCM set EpilogSlurmctld, and wait until Slurm has it."""
-    cluster.superpod("cmsh", f"wlm; use slurm; set epilogslurmctld '{program}'; commit")
+    cluster.cmsh(f"wlm; use slurm; set epilogslurmctld '{program}'; commit")
     wanted = ["EpilogSlurmctld", "=", program or "(null)"]
     until(lambda: wanted in [line.split() for line in cluster.run("scontrol show config").splitlines()], 30)
 

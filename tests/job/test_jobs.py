@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from conftest import LOAD, NODES, USERS, Cluster, gpu_mib, gpu_percent, job_of, until
+from job_lab import LOAD, NODES, USERS, Cluster, gpu_mib, gpu_percent, job_of
+from superpod_site import until
 
 # user, options of sbatch, what runs
 JOBS = {

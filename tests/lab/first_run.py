@@ -8,10 +8,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from superpod_site import COMMAND, SuperpodSite, grafana_repository
+from superpod_site import SITE, SuperpodSite, grafana_repository
 
-SITE = "/root/superpod"
 SMTP, ENGINE, USER = (f"Given-{whose}-pa55word" for whose in ("smtp", "engine", "user"))
 GIVEN = {
     "grafana_server_secret_settings": {"smtp": {"password": SMTP}},
@@ -48,19 +46,17 @@ def foretell(lab: SuperpodSite, directory: Path) -> FirstRun:
     """Prepare the site, and run its playbook in check mode on hosts that have nothing yet."""
     variables = {**grafana_repository(lab.shared, directory), **GIVEN}
     lab.put(json.dumps(variables), f"{SITE}/first.yml")
-    inventory = yaml.safe_load(lab.read(f"{SITE}/bcm_inventory.yml"))
-    inventory["system_groups"]["grafana_servers"] = {"categories": ["monitoring"]}
-    lab.put(yaml.safe_dump(inventory), f"{SITE}/bcm_inventory.yml")
+    lab.grafana_on_monitoring_hosts()
     journal = Path(f"{lab.info['bcm']['state_file']}.writes")
     before = journal.read_text() if journal.exists() else ""
-    said = lab.run(f"cd {SITE} && {COMMAND} -e @first.yml --check --diff")
+    said = lab.playbook("site.yml", "-e @first.yml --check --diff")
     after = journal.read_text() if journal.exists() else ""
     return FirstRun(said, after[len(before) :].splitlines())
 
 
 def deploy(lab: SuperpodSite) -> str:
     """Deploy; returns all that Ansible can be made to say of it."""
-    return lab.run(f"cd {SITE} && {COMMAND} -e @first.yml -vvv --diff", timeout=900)
+    return lab.playbook("site.yml", "-e @first.yml -vvv --diff")
 
 
 def leaks(said: str, secret: bytes) -> list[str]:

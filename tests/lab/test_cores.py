@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_command import assert_quiet, environment
-from conftest import NODE, Lab
-from first_run import SITE
-from superpod_site import HEAD, ROOT, recap
+from node_lab import NODE, Lab
+from superpod_site import ROOT, SITE, VARIABLES, recap
 
 pytestmark = pytest.mark.lab
 LISTED = ROOT / ".cache/matrix/list"
@@ -32,14 +31,14 @@ def inventory_from_here(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> I
     (directory / "bcm_inventory.yml").write_text(
         yaml.safe_dump(yaml.safe_load(site.read(f"{SITE}/bcm_inventory.yml")) | own)
     )
-    variables = yaml.safe_load(site.read(f"{SITE}/group_vars/all.yml"))
+    variables = yaml.safe_load(site.read(VARIABLES))
     variables |= {"ansible_user": "root", "ansible_ssh_private_key_file": info["ssh_key"]}
     variables |= {"ansible_ssh_common_args": SSH, "ansible_python_interpreter": "/usr/bin/python3"}
     variables |= {"superpod_artifacts_dir": str(ROOT / ".cache/artifacts/site")}
     (directory / "group_vars").mkdir()
     (directory / "group_vars/all.yml").write_text(yaml.safe_dump(variables))
     yield directory
-    lab.site.run(f"cd {SITE}; ansible-playbook site.yml -i bcm_inventory.yml --limit {NODE}", HEAD)
+    lab.site.playbook("site.yml", f"--limit {NODE}")
 
 
 @pytest.mark.skipif(not CORES, reason="script/matrix has found no other Python")

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from conftest import NODE, Lab, until
+from node_lab import NODE, Lab
+from superpod_site import COLLECTION, until
 
 pytestmark = pytest.mark.lab
 CONTROLLER = "slurm-ctl-01"
-COLLECTION = "/usr/share/ansible/collections/ansible_collections/superpod/monitoring"
 INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-client munge"
 CONFIGURATION = f"""
 cat >/etc/slurm/slurm.conf <<'EOF'

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import subprocess
 import sys
 import tarfile
@@ -12,13 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Lab
-from superpod_site import ROOT
+from node_lab import NODE, Lab
+from superpod_site import HEAD, ROOT, SITE, playbook_command, recap
 
-HEAD = "bcm-head-01"
 INSTALLED = "/root/release"
 # The lab's head node finds the checkout elsewhere; only what was installed may be found now.
-THERE = f"export ANSIBLE_COLLECTIONS_PATH={INSTALLED}; cd /root/superpod;"
+THERE = f"export ANSIBLE_COLLECTIONS_PATH={INSTALLED}; cd {SITE};"
 
 pytestmark = pytest.mark.lab
 
@@ -34,7 +31,7 @@ def built_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", name="released")
 def installed_release(lab: Lab, archive: Path) -> Iterator[Lab]:
-    shared = Path(json.loads(lab.superpod("info"))["shared_dir"]) / archive.name
+    shared = Path(lab.site.shared) / archive.name
     shared.write_bytes(archive.read_bytes())
     lab.run(
         f"{THERE} ansible-galaxy collection install --offline -p {INSTALLED} /cm/shared/{archive.name}",
@@ -68,7 +65,6 @@ def test_what_was_installed_is_what_was_built(released: Lab) -> None:
 
 
 def test_its_playbook_changes_nothing_where_the_checkout_s_has_run(released: Lab) -> None:
-    play = "-i bcm_inventory.yml --limit dgx_nodes"
-    released.run(f"cd /root/superpod; ansible-playbook site.yml {play}", HEAD, timeout=600)
-    recap = released.run(f"{THERE} ansible-playbook superpod.monitoring.site {play}", HEAD, timeout=600)
-    assert re.findall(r"^dgx-01 .* changed=0 .*unreachable=0 .*failed=0 ", recap, re.MULTILINE), recap
+    released.site.playbook("site.yml", "--limit dgx_nodes")
+    said = released.site.run(f"{THERE} {playbook_command('site', '--limit dgx_nodes')}")
+    assert recap(said) == {NODE: (0, 0)}, said

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import NODE, TARGETS, Lab, until
+from node_lab import NODE, TARGETS, Lab
+from superpod_site import until
 
 pytestmark = pytest.mark.lab
 UNIT = "bcm-role-monitor.service"

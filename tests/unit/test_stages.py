@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import run
+from ansible_command import assert_warns, warnings
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = {stage.name: stage for stage in run.stages()}
@@ -38,7 +39,20 @@ def test_what_is_quick_is_a_part_of_the_whole_but_for_a_part_of_a_stage() -> Non
     ],
 )
 def test_what_counts_as_a_warning(line: str, is_one: bool) -> None:
-    assert bool(run.warned(f"ok: [x]\n{line}\n")) is is_one
+    assert bool(warnings(f"ok: [x]\n{line}\n")) is is_one
+
+
+@pytest.mark.parametrize(
+    ("expected", "fault"),
+    [(["old", "new"], ""), (["old"], "new"), (["old", "new", "other"], "no warning of"), ([], "old")],
+)
+def test_a_run_on_a_lab_warns_of_what_its_test_names_and_of_nothing_else(expected: list[str], fault: str) -> None:
+    said = "ok: [x]\n[DEPRECATION WARNING]: old\n\x1b[1;35m[WARNING]: new\x1b[0m\n"
+    if not fault:
+        assert_warns(said, expected)
+    else:
+        with pytest.raises(AssertionError, match=fault):
+            assert_warns(said, expected)
 
 
 def test_why_a_stage_failed_is_shown_first_and_shortly() -> None:

@@ -6,10 +6,10 @@ SUPERPOD_LAB_TESTS=1 as root; LAB_ID chooses the lab (default 23), SUPERPOD_LAB_
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
+from superpod_site import skip_without_lab
 from upkeep_lab import TARGETS, UpkeepLab
 
 LAST = "test_remove.py"
@@ -17,23 +17,16 @@ LAST = "test_remove.py"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name == LAST)
-    if os.environ.get("SUPERPOD_LAB_TESTS") == "1" and os.geteuid() == 0:
-        return
-    for item in items:
-        item.add_marker(pytest.mark.skip(reason="lab tests need root and SUPERPOD_LAB_TESTS=1"))
+    skip_without_lab(items)
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpkeepLab]:
     """With Slurm, and with monitoring deployed by the literal command; see upkeep_lab.py."""
     made = UpkeepLab()
-    try:
+    with made.removed_afterwards():
         made.up(tmp_path_factory.mktemp("grafana"))
         made.before = made.snapshots()
         made.deploy()
         made.wait_for_targets(TARGETS)
         yield made
-    finally:
-        made.close_terminals()
-        if os.environ.get("SUPERPOD_LAB_KEEP") != "1":
-            made.superpod("down")

@@ -25,18 +25,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from bcm_simulator.store import parse
 from snapshot import NOT_LOOKED_AT, Entry, Files, Snapshot, accounts
-from superpod_site import COMMAND, SuperpodSite, grafana_repository
+from superpod_site import SuperpodSite
 
 NODES = ("dgx-01", "dgx-02")
 CONTROLLER, LOGIN, MONITORING = "slurm-ctl-01", "login-01", "mon-01"
 EXPORTERS = {"node_exporter": 9100, "cgroup_exporter": 9306, "gpu_exporter": 9445}
 TARGETS = {f"{node}:{port}" for node in NODES for port in EXPORTERS.values()}
-SITE = "/root/superpod"
-COLLECTION = "/usr/share/ansible/collections/ansible_collections/superpod/monitoring"
-VARIABLES = f"{SITE}/group_vars/all.yml"
 LOOK = """
 systemctl list-unit-files --no-legend --no-pager --state=enabled,masked,enabled-runtime | awk '{print $1, $2}'
 systemctl list-units --all --no-legend --no-pager --plain --type=service,socket,timer,path |
@@ -71,41 +67,20 @@ class UpkeepLab(SuperpodSite):
         self._roots = {
             name: Path("/proc", self.superpod("labhost", "pid", name).strip(), "root") for name in self._addresses
         }
-        variables = yaml.safe_load(self.read(VARIABLES))
-        variables.update(grafana_repository(self.shared, directory))
-        variables.update(
-            {
-                "superpod_gpu_exporter": "nvidia_gpu_prometheus_exporter",
-                "grafana_server_state": "present",
-                "slurm_controller_state": "present",
-                "login_node_state": "present",
-                "jobstats_source": "directory",
-                "jobstats_directory": f"{COLLECTION}/lab/stand_ins/jobstats",
-                # what is judged only after this long is judged in the time that tests have
-                "jobstats_settings": {"MIN_RUNTIME_SECONDS": 20},
-                "slurm_controller_summary_seconds": 10,
-                "slurm_controller_store_seconds": 10,
-            }
-        )
-        self.put(yaml.safe_dump(variables, width=1000), VARIABLES)
-        inventory = yaml.safe_load(self.read(f"{SITE}/bcm_inventory.yml"))
-        inventory["system_groups"]["grafana_servers"] = {"categories": ["monitoring"]}
-        self.put(yaml.safe_dump(inventory), f"{SITE}/bcm_inventory.yml")
-        self.cmsh(f"configurationoverlay; use slurm-client; set nodes {' '.join(NODES)}; commit")
-        self.run(f"cd {SITE} && ansible-playbook slurm.yml -i bcm_inventory.yml", timeout=900)
+        more = {
+            "grafana_server_state": "present",
+            # what is judged only after this long is judged in the time that tests have
+            "jobstats_settings": {"MIN_RUNTIME_SECONDS": 20},
+            "slurm_controller_summary_seconds": 10,
+            "slurm_controller_store_seconds": 10,
+        }
+        self.want_everything(directory, more)
+        self.slurm(NODES)
         self.job()
 
     def deploy(self) -> str:
         """What the README says; returns what it said."""
-        return self.run(f"cd {SITE} && {COMMAND}", timeout=900)
-
-    def playbook(self, name: str, arguments: str = "", status: int = 0) -> str:
-        """A playbook of the collection in the site directory, without a terminal; returns what it said."""
-        command = f"ansible-playbook superpod.monitoring.{name} -i bcm_inventory.yml {arguments} </dev/null"
-        return self.run(f"cd {SITE} && {command}", status=status, timeout=900)
-
-    def cmsh(self, commands: str) -> str:
-        return self.superpod("cmsh", commands)
+        return self.playbook("site.yml")
 
     def job(self, command: str = "hostname", options: str = "-N2 --gres=gpu:1") -> str:
         """Run a job to its end; what it says, each line behind the number of its task."""
