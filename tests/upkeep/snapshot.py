@@ -19,6 +19,7 @@ NOT_LOOKED_AT = frozenset({
     "/var/lib/apt",  # package lists, which apt makes anew
     "/var/lib/dpkg",  # compared as packages
     "/var/lib/systemd",  # time stamps and random seeds of systemd's own
+    "/var/lib/logrotate", "/var/backups",  # what timers of the distribution do at midnight
     "/root/.ansible",  # Ansible's own temporary files
 })  # fmt: skip
 

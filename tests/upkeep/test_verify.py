@@ -18,7 +18,7 @@ STATE = "/cm/local/apps/cmd/simulator/state.yaml"
 ROUNDS = (NODES_ROUND, EXPORTERS_ROUND, SERVERS_ROUND, AWAY_ROUND)
 # What changes all the time, whoever looks: samples, accounts of jobs, logs, what a role monitor notes at each check.
 LIVELY = (
-    "^(/var/lib/(prometheus|mysql|grafana|systemd|bcm-role-monitor|node_exporter)|/var/(log|cache|tmp)|/tmp|/run|/proc|/sys"
+    "^(/var/lib/(prometheus|mysql|grafana|systemd|logrotate|bcm-role-monitor|node_exporter)|/var/(log|cache|tmp|backups)|/tmp|/run|/proc|/sys"
     "|/dev|/root/.ansible|/cm/shared/(home|apps/slurm/var/cm/statesave))(/|$)"
 )
 

@@ -156,6 +156,7 @@ STALE = json.dumps(
 )
 CLUSTER = 's/"cluster": "slurm"/"cluster": "other"/'
 NVIDIA_SMI = "/usr/bin/nvidia-smi"
+SACCTMGR = "/cm/local/apps/slurm/current/bin/sacctmgr"
 CLOCK = "/usr/lib/python3/dist-packages/clock.pth"
 
 NODES_ROUND = Round(
@@ -372,6 +373,13 @@ EXPORTERS_ROUND = Round(
             tuple((node, "job_hooks", f"{SHARED_HOOKS}/epilog-jobstats.sh") for node in NODES),
         ),
         Fault(
+            "jobs without their summary",
+            CONTROLLER,
+            f"sacct -anXP -S now-2hours -o jobidraw,admincomment >/root/comments; {commented('lost')}",
+            f"{commented('$comment')}; rm /root/comments",
+            of(CONTROLLER, ("job_summary", "AdminComment")),
+        ),
+        Fault(
             "the made key's directory open to everybody",
             HEAD,
             *mode(CERTIFICATES, "0755", "0700"),
@@ -451,13 +459,6 @@ SERVERS_ROUND = Round(
             CONTROLLER,
             *config("/etc/jobstats/epilogslurmctld-slurm.conf", "s/^cluster=.*/cluster=other/"),
             of(CONTROLLER, ("epilog_settings", "/etc/jobstats/epilogslurmctld-slurm.conf")),
-        ),
-        Fault(
-            "jobs without their summary",
-            CONTROLLER,
-            f"sacct -anXP -S now-2hours -o jobidraw,admincomment >/root/comments; {commented('lost')}",
-            f"{commented('$comment')}; rm /root/comments",
-            of(CONTROLLER, ("job_summary", "AdminComment")),
         ),
         Fault(
             "job summaries' program not executable",
