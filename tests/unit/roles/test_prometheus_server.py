@@ -3,11 +3,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
+import ssl
 import subprocess
+import threading
+import time
 import typing as t
+import urllib.request
+from collections.abc import Iterator
 from hashlib import md5
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import ansible_command
@@ -15,7 +23,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_programs import promtool
+from prometheus_programs import prometheus, promtool
 
 pytestmark = pytest.mark.plays
 
@@ -51,6 +59,11 @@ SERVERS: dict[str, dict[str, t.Any]] = {
         "prometheus_server_peers": ["own"],
         "prometheus_server_scrape_configs": OWN_JOBS,
         "prometheus_server_targets_options": {"scheme": "https"},
+    },
+    "tls": {
+        "prometheus_server_peers": ["tls"],
+        "prometheus_server_https_exporters": ["node_exporter", "dcgm_exporter"],
+        "prometheus_server_targets_options": {"tls_config": {"ca_file": "ca.pem"}},
     },
     "existing": {"prometheus_server_peers": ["existing"], "prometheus_server_use_existing": True},
     **dict.fromkeys(PEERS, SHARD),
@@ -319,3 +332,84 @@ def test_why_the_package_cannot_be_installed(said: str, sentence: str, tmp_path:
     tasks = [{"name": "Try", "block": [install], "rescue": [{"name": "Note", "ansible.builtin.lineinfile": note}]}]
     play(tmp_path, {"localhost": {"prometheus_server_peers": ["localhost"]}}, tasks)
     assert sentence in (tmp_path / "said").read_text()
+
+
+def test_exporters_with_tls_and_without_are_scraped_by_one_job(
+    configs: dict[str, dict[str, t.Any]], tmp_path: Path
+) -> None:
+    """A real Prometheus with the role's scrape job; an exporter of each kind, and one that does not speak as is said."""
+    job = configs["tls"]["scrape_configs"][0]
+    job |= {"scrape_interval": "1s", "file_sd_configs": [{"files": ["*.json"], "refresh_interval": "1s"}]}
+    ansible_command.write(tmp_path / "prometheus.yml", {"scrape_configs": [job]})
+    with exporter(tmp_path, tls=True) as secure, exporter(tmp_path, tls=False) as plain:
+        targets = {"node_exporter": secure, "cgroup_exporter": plain, "dcgm_exporter": plain}
+        groups = [{"targets": [f"localhost:{port}"], "labels": {"job": name}} for name, port in targets.items()]
+        ansible_command.write(tmp_path / "dgx-01.json", groups)
+        # its own port is of no interest, so it has one that nobody else takes
+        port = free_port()
+        arguments = [
+            "--config.file=prometheus.yml",
+            "--storage.tsdb.path=data",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
+        with subprocess.Popen([prometheus(), *arguments], cwd=tmp_path, stderr=subprocess.DEVNULL) as running:
+            try:
+                assert healths(port, len(targets)) == {
+                    ("node_exporter", f"https://localhost:{secure}/metrics", "up"),
+                    ("cgroup_exporter", f"http://localhost:{plain}/metrics", "up"),
+                    ("dcgm_exporter", f"https://localhost:{plain}/metrics", "down"),
+                }
+            finally:
+                running.terminate()
+
+
+class Metrics(BaseHTTPRequestHandler):
+    """An exporter with one series."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.end_headers()
+        self.wfile.write(b"x 1\n")
+
+    def log_message(self, *_words: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def exporter(directory: Path, *, tls: bool) -> Iterator[int]:
+    """Serve metrics on a port of this machine, with a certificate that `ca.pem` is good for."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Metrics)
+    if tls:
+        make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        files = ["-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "ca.pem"]
+        subprocess.run([*make, *files], cwd=directory, check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(directory / "ca.pem", directory / "key.pem")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def healths(port: int, targets: int) -> set[tuple[str, str, str]]:
+    """Job, address and health of each target, once all have been scraped."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/targets?state=active", timeout=5) as answer:
+                active = json.load(answer)["data"]["activeTargets"]
+            if len(active) == targets and all(each["health"] != "unknown" for each in active):
+                return {(each["labels"]["job"], each["scrapeUrl"], each["health"]) for each in active}
+        time.sleep(0.3)
+    raise AssertionError("Prometheus has not scraped all targets in a minute")
