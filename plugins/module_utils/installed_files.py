@@ -141,7 +141,7 @@ _BY_ROLE: dict[str, dict[str, str]] = {
         SECRET: """
             /etc/bcm-role-monitor/client.pem /etc/bcm-role-monitor/client_*.pem
             /etc/bcm-role-monitor/client.key /etc/bcm-role-monitor/client_*.key
-            {certificate_dir}/role-monitor.pem {certificate_dir}/role-monitor.key
+            {certificate_dir}/role-monitor.pem {certificate_dir}/role-monitor.pem.* {certificate_dir}/role-monitor.key
         """,
         SHARED: """
             /cm/shared/apps/jobstats
