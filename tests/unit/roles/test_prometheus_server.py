@@ -121,6 +121,7 @@ def check_config(path: Path, *options: str) -> None:
 
 
 MISTAKES: dict[str, tuple[dict[str, t.Any], str]] = {
+    "a directory of the system": ({"prometheus_server_data_dir": "/srv/"}, "set them to absolute directories"),
     "a relative directory": ({"prometheus_server_targets_dir": "targets"}, "set them to absolute directories"),
     "a long interval": ({"prometheus_server_evaluation_interval": "1m"}, "set it to 30s or less"),
     "a password for the engine": (
