@@ -106,8 +106,8 @@ def test_jobs_have_the_same_ids_in_slurm_and_in_the_series(lab: UpkeepLab) -> No
     job = lab.run(f'su - alice -c "{submit}"', LOGIN).strip()
     lab.run('until [ -n "$(squeue -h -t R)" ]; do sleep 0.5; done; sleep 32', CONTROLLER)
     try:
-        # of dgx-02, job_measured and job_gpus
-        assert passed(verify(lab, only))[CONTROLLER] == before + 2
+        # of dgx-02, job_measured and job_gpus; the summary of a job from before may be due by now
+        assert passed(verify(lab, only))[CONTROLLER] - before in (2, 3)
         lab.run(f"sed -i 's/^{job} /999999 /' /run/gpustat/*; grep -q 999999 /run/gpustat/*; sleep 12", "dgx-02")
         report = verify(lab, only, status=2)
         assert found(report) == {("dgx-02", "job_gpus", "jobs on dgx-02"), ("dgx-02", "job_gone", "GPUs of dgx-02")}
