@@ -54,5 +54,5 @@ class ActionModule(ActionBase):
             if not outcome.ok
         ]
         hints = [outcome.hint for outcome in outcomes if outcome.hint]
-        passed = len(outcomes) - len(findings)
+        passed = len(outcomes) - len(findings) - len(hints)  # what hints is no check
         return result | executed | {"part": part, "passed": passed, "findings": findings, "hints": hints}

@@ -135,7 +135,7 @@ def certificate(days: float) -> tuple[str, str]:
 def commented(text: str) -> str:
     """Give the jobs in /root/comments another AdminComment."""
     update = (
-        f'sacctmgr -i update job where jobid=$job set AdminComment="{text}" </dev/null >/dev/null || [ ! "{text}" ]'
+        f'{SACCTMGR} -i update job where jobid=$job set AdminComment="{text}" </dev/null >/dev/null || [ ! "{text}" ]'
     )
     return f"while IFS='|' read -r job comment; do {update}; done </root/comments"
 
