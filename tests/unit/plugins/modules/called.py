@@ -79,7 +79,8 @@ def _action(name: str, arguments: dict[str, t.Any], check_mode: bool) -> dict[st
 
     task = SimpleNamespace(args=arguments, check_mode=check_mode, diff=True, async_val=0, action=name)
     connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None, join_path=os.path.join))
-    action = Action(task, connection, play_context=None, loader=DataLoader(), templar=None)
+    # older Ansible asks for the last one
+    action = Action(task, connection, play_context=None, loader=DataLoader(), templar=None, shared_loader_obj=None)
     result: dict[str, t.Any] = action.run(task_vars={})
     if connection._shell.tmpdir and os.path.exists(connection._shell.tmpdir):
         action._remove_tmp_path(connection._shell.tmpdir)  # as Ansible does after a task
