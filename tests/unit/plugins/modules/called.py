@@ -54,9 +54,14 @@ def _module(name: str, arguments: dict[str, t.Any], check_mode: bool) -> dict[st
     return t.cast("dict[str, t.Any]", json.loads(said.getvalue()))
 
 
-def _action(name: str, arguments: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def need_actions() -> None:
+    """Skip the test where ansible-test isolates modules from Ansible's actions."""
     if ISOLATED:
         pytest.skip("ansible-test isolates modules from Ansible's actions")
+
+
+def _action(name: str, arguments: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    need_actions()
 
     class Action(importlib.import_module(f"{PLUGINS}.action.{name}").ActionModule):  # type: ignore[misc]
         """The host is this process."""

@@ -30,7 +30,7 @@ from unit.plugins.modules import test_file_sd_target as target
 from unit.plugins.modules import test_firewall_rules as firewall
 from unit.plugins.modules import test_grafana_content as grafana
 from unit.plugins.modules import test_managed_files as files
-from unit.plugins.modules.called import PLUGINS, call
+from unit.plugins.modules.called import PLUGINS, call, need_actions
 from unit.plugins.modules.in_process import run_in_process
 from unit.plugins.modules.test_artifact_directory_modules import Builder, sha256
 from unit.plugins.modules.test_packages_absent import host as packages
@@ -364,6 +364,7 @@ def no_content_any_more(making: Making) -> World:
 
 @changes("guided_setup")
 def a_site_directory(making: Making) -> World:
+    need_actions()
     making.patch.setattr(f"{PLUGINS}.action.guided_setup.RealWorld", Network)
     hosts = [dataclasses.asdict(host) for host in HOSTS]
     found = {"hosts": hosts, "headnodes": ["bcm-head-01"], "cluster_name": {"value": "slurm", "source": "scontrol"}}
