@@ -48,6 +48,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self) -> None:
+        """An engine that takes everything that Prometheus writes to it."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class calls it so
         """Say nothing."""
 
@@ -105,7 +111,7 @@ def configure(
     for file in RULES.glob("*.yml"):
         (directory / file.name).write_text(edit(file.read_text()))
     (directory / "targets.json").write_text(json.dumps(targets))
-    config = {
+    config: dict[str, object] = {
         "global": {"scrape_interval": interval, "evaluation_interval": interval},
         "rule_files": [str(directory / file.name) for file in RULES.glob("*.yml")],
         "scrape_configs": [
@@ -113,6 +119,10 @@ def configure(
             {"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]},
         ],
     }
+    if targets:  # its own series of that are there only if it writes somewhere
+        (address,) = targets[0]["targets"]
+        engine = {"url": f"http://{address}/write", "queue_config": {"batch_send_deadline": "1s"}}
+        config["remote_write"] = [engine]
     path = directory / "prometheus.yml"
     path.write_text(yaml.safe_dump(config))
     return path
