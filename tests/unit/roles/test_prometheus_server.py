@@ -338,7 +338,7 @@ def test_why_the_package_cannot_be_installed(said: str, sentence: str, tmp_path:
 def test_exporters_with_tls_and_without_are_scraped_by_one_job(
     configs: dict[str, dict[str, t.Any]], tmp_path: Path
 ) -> None:
-    """A real Prometheus with the role's scrape job; an exporter of each kind, and one that speaks otherwise than said."""
+    """A real Prometheus with the role's scrape job; an exporter of each kind, and one that speaks otherwise."""
     job = configs["tls"]["scrape_configs"][0]
     job |= {"scrape_interval": "1s", "file_sd_configs": [{"files": ["*.json"], "refresh_interval": "1s"}]}
     ansible_command.write(tmp_path / "prometheus.yml", {"scrape_configs": [job]})
