@@ -107,6 +107,8 @@ def named_variables(text: str) -> Iterator[tuple[str, str]]:
 def test_every_variable_that_a_page_names_exists(name: str) -> None:
     wrong = set()
     others = NO_VARIABLES.keys() | (checks_in(text_of(name)) if name == "docs/verify.md" else set())
+    if name == "docs/benchmarks.md":  # its first column has measures, some of which begin so, too
+        others |= set(re.findall(r"^\| (\S+) \|", text_of(name), re.MULTILINE))
     for word, follows in named_variables(text_of(name)):
         if word in others or re.fullmatch(r"\.(yml|md|json|py|j2)", follows):
             continue
