@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / ".collections")]
 
 from ansible_collections.superpod.monitoring.plugins.module_utils import prometheus_capacity as model  # noqa: E402
-from prometheus_programs import prometheus  # noqa: E402
+from prometheus_programs import free_port, prometheus  # noqa: E402
 
 CAPTURES = ROOT / "tests" / "dashboards" / "captures"
 RULES = ROOT / "files" / "rules"
@@ -160,13 +160,6 @@ def status(pid: int, key: str) -> float:
 
 def size(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
-
-
-def free_port() -> int:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    port = server.server_port
-    server.server_close()
-    return port
 
 
 def measure(directory: Path, port: int) -> dict[str, float]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from pathlib import Path
 
 UNPACKED = Path(__file__).parents[1] / ".cache" / "prometheus" / "usr" / "bin"
@@ -15,6 +16,13 @@ def find(name: str) -> str:
     if found is None:
         raise FileNotFoundError(f"there is no {name} on PATH or in {UNPACKED}; script/bootstrap unpacks it there")
     return found
+
+
+def free_port() -> int:
+    """A port of this machine's loopback that nobody has just now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def promtool() -> str:

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".cache" / "test"
 COLLECTION = ROOT / ".collections/ansible_collections/superpod/monitoring"
 SHOWN_REASONS, SHOWN_LINES = 12, 60
-# Three stages at a time: each uses half a core, for the rest it waits. Each has a lab of its own, if it boots one.
+# At a time: two stages leave a part of two cores unused, a third takes it. Each has a lab of its own, if it boots one.
 LAB_IDS = ("1", "2", "3")
 MATRIX_TESTS = ("tests/unit/plugins", "tests/unit/roles")
 # every branch of what stops and removes
@@ -104,7 +104,7 @@ def stages() -> list[Stage]:
         return Stage(f"molecule-{name}", ["molecule", "test", "-s", name], quiet=True, env=environment, emptied=place)
 
     ansible_lint = ["ansible-lint", "--offline", "--strict", "--nocolor", "-q"]
-    # the longest first, so that two at a time end together
+    # the longest first, so that all end together
     return [
         scenario("default"),
         lab("upkeep"),

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import re
 import typing as t
-import urllib.parse
 from collections.abc import Iterator
 
 from .target_directory import short
 from .verify_host_checks import failure_of
-from .verify_outcome import Json, Kind, Outcome, Scene, asked, has_role, number, one_line, why_not
+from .verify_outcome import Json, Kind, Outcome, Scene, has_role, number, one_line, queried, why_not
 
 QUEUE = "squeue"
 RECORDS = "sacct"
@@ -65,7 +64,7 @@ def queue_of(text: str) -> list[Queued]:
         if len(words) < 2 or not words[0].isdecimal():
             continue
         started, host, allocated = [*words[2:], "", "", ""][:3]
-        found.append(Queued(words[0], words[1], number(started), short(host), bool(_with_gpus(allocated))))
+        found.append(Queued(words[0], words[1], number(started), short(host), _with_gpus(allocated)))
     return found
 
 
@@ -97,16 +96,7 @@ def jobs_wanted(wanted: t.Any) -> Json:
             {"name": QUEUE, "argv": [*wanted["argv"], *_EPOCH, *_QUEUE], "seconds": SECONDS},
             {"name": RECORDS, "argv": [*wanted["argv"], *_EPOCH, *_RECORDS], "seconds": SECONDS},
         ],
-        "requests": [
-            asked(
-                name,
-                f"{url}/api/v1/query?{urllib.parse.urlencode({'query': query})}",
-                "vector",
-                seconds=30,
-                validate_certs=True,
-            )
-            for name, query in queries.items()
-        ],
+        "requests": [queried(name, url, query, validate_certs=True) for name, query in queries.items()],
     }
     if wanted["summaries"]:
         look["files"] = list(wanted["summaries"]["files"])
@@ -119,7 +109,7 @@ def judge_jobs(wanted: t.Any, scene: Scene) -> Iterator[Outcome]:
     answer = scene.facts.get("commands", {}).get(QUEUE)
     if not failure_of(answer):
         queue = queue_of(answer["stdout"])
-        settled = [each for each in queue if _is_settled(each, wanted, scene)]
+        settled = _settled(queue, wanted, scene)
         seen_running = bool(settled)
         yield from _judge_running(settled, queue, wanted, scene)
     answer = scene.facts.get("commands", {}).get(RECORDS)
@@ -138,11 +128,11 @@ def judge_jobs(wanted: t.Any, scene: Scene) -> Iterator[Outcome]:
         yield Outcome("job_record", "Slurm's jobs", True, hint=hint)
 
 
-def _is_settled(job: Queued, wanted: Json, scene: Scene) -> bool:
-    """Whether it runs, on a node that is to be measured, for so long that it must have been."""
-    roles = {short(node): roles for node, roles in wanted["roles"].items()}
+def _settled(queue: list[Queued], wanted: Json, scene: Scene) -> list[Queued]:
+    """Those that run, on a node that is to be measured, for so long that they must have been."""
+    measured = {short(node) for node, roles in wanted["roles"].items() if has_role(roles, wanted["watched"])}
     since = number(scene.facts.get("time")) - float(wanted["settled"])
-    return job.state == "RUNNING" and 0 < job.started < since and bool(has_role(roles.get(job.host), wanted["watched"]))
+    return [job for job in queue if job.state == "RUNNING" and 0 < job.started < since and job.host in measured]
 
 
 def _ids(scene: Scene, name: str) -> list[dict[str, str]] | None:

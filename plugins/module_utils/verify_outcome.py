@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+import urllib.parse
 from collections.abc import Callable, Iterator
 
 Json = dict[str, t.Any]
@@ -46,6 +47,12 @@ class Kind(t.NamedTuple):
 def asked(name: str, url: str, kind: str, **more: t.Any) -> Json:
     """A GET for the module; see its option ``requests``."""
     return {"name": name, "url": url, "kind": kind, **more}
+
+
+def queried(name: str, url: str, query: str, **more: t.Any) -> Json:
+    """An instant query of the Prometheus at *url*, for the module as in :func:`asked`."""
+    encoded = urllib.parse.urlencode({"query": query})
+    return asked(name, f"{url}/api/v1/query?{encoded}", "vector", seconds=30, **more)
 
 
 def number(value: object, default: float = 0.0) -> float:

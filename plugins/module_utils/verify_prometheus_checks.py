@@ -8,14 +8,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import typing as t
-import urllib.parse
 from collections.abc import Iterator, Mapping
 
 from . import target_document
 from .monitoring_time import seconds_of
 from .target_directory import owner_of, short
 from .target_document import OwnDocument, Target, TargetDocumentError
-from .verify_outcome import Json, Kind, Outcome, Scene, asked, has_role, number, one_line, why_not
+from .verify_outcome import Json, Kind, Outcome, Scene, asked, has_role, number, one_line, queried, why_not
 
 POOL = "superpod"
 RELOADED = "prometheus_config_last_reload_successful"
@@ -154,10 +153,10 @@ def prometheus_wanted(wanted: t.Any) -> Json:
     ]
     if wanted.get("query", True):
         ours = f'{{cluster="{wanted["cluster"]}"}}'
-        query = urllib.parse.urlencode({"query": f"scrape_samples_scraped{ours} == 0 and up{ours} == 1"})
+        empty = f"scrape_samples_scraped{ours} == 0 and up{ours} == 1"
         requests += [
             asked("prometheus rules", f"{url}/api/v1/rules", "rules", seconds=30, **login),
-            asked("prometheus empty", f"{url}/api/v1/query?{query}", "vector", seconds=30, **login),
+            queried("prometheus empty", url, empty, **login),
         ]
     return {
         "requests": requests,

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import socket
 import subprocess
 import threading
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import yaml
 from fleet import FLEET, PORTS, Exposition, expositions
-from prometheus_programs import prometheus
+from prometheus_programs import free_port, prometheus
 
 from dashboards.live_checks import Run
 from dashboards.prometheus_api import Prometheus, PrometheusError
@@ -94,12 +93,6 @@ def hurried(rules: str) -> str:
     return re.sub(r"^( *for:) \w+$", r"\1 0s", rules, flags=re.MULTILINE)
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def configure(
     directory: Path,
     targets: list[dict[str, object]],
@@ -131,7 +124,7 @@ def configure(
 @contextlib.contextmanager
 def scraped(directory: Path) -> Iterator[Run]:
     """A Prometheus with SHOWN_SECONDS of everything: scraped, recorded, alerted. Raises RuntimeError."""
-    port = _free_port()
+    port = free_port()
     with exporters() as targets, (directory / "log").open("w") as log:
         argv = [
             prometheus(),

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import ssl
 import subprocess
 import threading
@@ -23,7 +22,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_programs import prometheus, promtool
+from prometheus_programs import free_port, prometheus, promtool
 
 pytestmark = pytest.mark.plays
 
@@ -394,13 +393,6 @@ def exporter(directory: Path, *, tls: bool) -> Iterator[int]:
     finally:
         server.shutdown()
         server.server_close()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def healths(port: int, targets: int) -> set[tuple[str, str, str]]:
