@@ -2,9 +2,9 @@
 """Runs the project's checks and tests, stage by stage, and counts what passed and what failed.
 
 Called by script/test, which has made the virtual environment before. A stage is a program that ends with 0; stages of
-pytest count as the tests they hold, all others as one. Their output goes to .cache/test/<stage>.log; of one that fails
-the likely reasons are shown at once, and its end when all are done. The last line printed is ``N passed, N failed``;
-the exit code is 1 if anything failed.
+pytest count as the tests they hold, all others as one. Their output goes to .cache/test/<stage>.log, a report of pytest
+to .cache/test/<stage>.xml; of one that fails the likely reasons are shown at once, and its end when all are done. The
+last line printed is ``N passed, N failed``; the exit code is 1 if anything failed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +48,8 @@ class Stage:
     quick: bool = False
     """One of --quick; without `whole` of nothing else."""
     whole: bool = True
-    pytest: bool = False
+    reported: bool = False
+    """It counts as the tests of its report."""
     alone: bool = False
     quiet: bool = False
     """It fails if Ansible warns of anything."""
@@ -62,7 +64,7 @@ class Outcome:
     stage: Stage
     passed: int
     failed: int
-    seconds: float
+    skipped: int
 
 
 def tracked(*patterns: str) -> list[str]:
@@ -91,17 +93,18 @@ def stages() -> list[Stage]:
     def pytest(
         name: str, *args: str, quick: bool = False, python: str = sys.executable, env: dict[str, str] | None = None
     ) -> Stage:
-        report = f"--junitxml={LOGS / (name + '.xml')}"
-        return Stage(name, [python, "-m", "pytest", report, *args], quick, pytest=True, env=env or {})
+        made = f"--junitxml={LOGS / (name + '.xml')}"
+        return Stage(name, [python, "-m", "pytest", made, *args], quick, reported=True, env=env or {})
 
     def lab(name: str) -> Stage:
         return pytest(name, "-rP", f"tests/{name}", env={"SUPERPOD_LAB_TESTS": "1"})
 
-    def scenario(name: str) -> Stage:
+    def scenario(name: str, reported: bool = False) -> Stage:
         # Molecule's own choice of a place is the same for all checkouts of one name: what another one left would count.
         place = LOGS.parent / "molecule" / name
         environment = {"MOLECULE_EPHEMERAL_DIRECTORY": str(place)}
-        return Stage(f"molecule-{name}", ["molecule", "test", "-s", name], quiet=True, env=environment, emptied=place)
+        argv = ["molecule", "test", "-s", name]
+        return Stage(f"molecule-{name}", argv, reported=reported, quiet=True, env=environment, emptied=place)
 
     ansible_lint = ["ansible-lint", "--offline", "--strict", "--nocolor", "-q"]
     # the longest first, so that all end together
@@ -110,7 +113,7 @@ def stages() -> list[Stage]:
         lab("upkeep"),
         scenario("prometheus"),
         lab("lab"),
-        scenario("job"),
+        scenario("job", reported=True),
         scenario("slurm"),
         scenario("grafana"),
         lab("image"),
@@ -165,23 +168,34 @@ def stages() -> list[Stage]:
     ]
 
 
-def reasons(log: str) -> list[str]:
-    """The lines of a log that are likely to say why a stage failed, not too many; its end where there is none."""
+def failures(report: str) -> list[str]:
+    """Each test that a report of pytest says has failed, with the first line that says why."""
+    cases = ET.fromstring(report).iter("testcase")
+    found = [(case, fault) for case in cases for kind in ("failure", "error") for fault in case.findall(kind)]
+    whys = [(fault.get("message") or "").strip().partition("\n")[0] for _case, fault in found]
+    return [f"{case.get('classname')}::{case.get('name')}: {why}" for (case, _fault), why in zip(found, whys)]
+
+
+def reasons(log: str, failed: Sequence[str] = ()) -> list[str]:
+    """What is likely to say why a stage failed, not too much: its failed tests, or lines of its log, or its end."""
     lines = [line.strip() for line in plain(log) if line.strip()]
-    return ([line for line in lines if REASON.search(line)] or lines)[-SHOWN_REASONS:]
+    return (list(failed) or [line for line in lines if REASON.search(line)] or lines)[-SHOWN_REASONS:]
 
 
-def count(stage: Stage, returncode: int) -> tuple[int, int]:
-    """Passed and failed tests of a finished stage; a stage that died without a report counts as one failure."""
-    report = LOGS / f"{stage.name}.xml"
-    if not stage.pytest or not report.exists():
-        return (1, 0) if returncode == 0 else (0, 1)
-    suites = list(ET.parse(report).getroot().iter("testsuite"))
+def report(stage: Stage) -> Path:
+    return LOGS / f"{stage.name}.xml"
+
+
+def count(stage: Stage, returncode: int) -> Outcome:
+    """Tests of a finished stage; a stage that died without a report, or of what is not in it, counts as one failure."""
+    if not stage.reported or not report(stage).exists():
+        return Outcome(stage, *((1, 0) if returncode == 0 else (0, 1)), skipped=0)
+    suites = list(ET.parse(report(stage)).getroot().iter("testsuite"))
     total, bad, skipped = (
         sum(int(suite.get(key, 0)) for suite in suites for key in keys)
         for keys in (("tests",), ("failures", "errors"), ("skipped",))
     )
-    return total - bad - skipped, bad or (1 if returncode else 0)
+    return Outcome(stage, total - bad - skipped, bad or (1 if returncode else 0), skipped)
 
 
 def run(stage: Stage, free_labs: SimpleQueue[str]) -> Outcome:
@@ -194,7 +208,7 @@ def run(stage: Stage, free_labs: SimpleQueue[str]) -> Outcome:
 
 def run_in_lab(stage: Stage, lab_id: str) -> Outcome:
     log = LOGS / f"{stage.name}.log"
-    (LOGS / f"{stage.name}.xml").unlink(missing_ok=True)
+    report(stage).unlink(missing_ok=True)
     if stage.emptied:
         shutil.rmtree(stage.emptied, ignore_errors=True)
     began = time.monotonic()
@@ -213,14 +227,17 @@ def run_in_lab(stage: Stage, lab_id: str) -> Outcome:
         if stage.quiet and (lines := warnings(log.read_text(errors="replace"))):
             out.write("\n".join(["", "Ansible warns:", *lines, ""]))
             returncode = returncode or 1
-    passed, failed = count(stage, returncode)
-    seconds = time.monotonic() - began
+    outcome = count(stage, returncode)
+    counts = f"{outcome.passed} passed, {outcome.failed} failed"
+    if outcome.skipped:
+        counts += f", {outcome.skipped} skipped"
     # what runs on a lab's hosts is not in the processor's time
-    took = f"{seconds:.0f} s, {processor:.0f} s of processor"
-    print(f"{'FAIL' if failed else 'ok  '} {stage.name} ({passed} passed, {failed} failed, {took})", flush=True)
-    if failed:
-        print(indented(reasons(log.read_text(errors="replace"))), flush=True)
-    return Outcome(stage, passed, failed, seconds)
+    took = f"{time.monotonic() - began:.0f} s, {processor:.0f} s of processor"
+    print(f"{'FAIL' if outcome.failed else 'ok  '} {stage.name} ({counts}, {took})", flush=True)
+    if outcome.failed:
+        failed = failures(report(stage).read_text()) if report(stage).exists() else ()
+        print(indented(reasons(log.read_text(errors="replace"), failed)), flush=True)
+    return outcome
 
 
 def indented(lines: list[str]) -> str:

@@ -62,6 +62,9 @@ def test_why_a_stage_failed_is_shown_first_and_shortly() -> None:
     assert run.reasons(log) == ["fatal: [dgx-01]: FAILED! => no room"]
     assert run.reasons("one\n\ntwo\n") == ["one", "two"]
     assert len(run.reasons("E   assert False\n" * 99)) == run.SHOWN_REASONS
+    report = """<testsuites><testsuite><testcase classname="jobs" name="one"/><testcase classname="jobs" name="two">
+    <failure message="no room&#10;more">all</failure></testcase></testsuite></testsuites>"""
+    assert run.reasons(log, run.failures(report)) == ["jobs::two: no room"]
 
 
 def test_a_scenario_finds_nothing_of_an_earlier_run() -> None:
