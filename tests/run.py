@@ -91,10 +91,15 @@ def matrix() -> list[tuple[str, str]]:
 
 def stages() -> list[Stage]:
     def pytest(
-        name: str, *args: str, quick: bool = False, python: str = sys.executable, env: dict[str, str] | None = None
+        name: str,
+        *args: str,
+        quick: bool = False,
+        whole: bool = True,
+        python: str = sys.executable,
+        env: dict[str, str] | None = None,
     ) -> Stage:
         made = f"--junitxml={LOGS / (name + '.xml')}"
-        return Stage(name, [python, "-m", "pytest", made, *args], quick, reported=True, env=env or {})
+        return Stage(name, [python, "-m", "pytest", made, *args], quick, whole, reported=True, env=env or {})
 
     def lab(name: str) -> Stage:
         return pytest(name, "-rP", f"tests/{name}", env={"SUPERPOD_LAB_TESTS": "1"})
@@ -120,13 +125,15 @@ def stages() -> list[Stage]:
         scenario("exporters"),
         lab("admin"),
         *(pytest(f"core-{core}", "-n", "2", *MATRIX_TESTS, python=python) for core, python in matrix()),
-        pytest("unit", "-n", "2", "-m", "not plays", "tests/unit", quick=True),
+        pytest("unit", "-n", "2", "-m", "not plays", "tests/unit", quick=True, whole=False),
+        # the plugins' own are in `units`
+        pytest("unit-rest", "-n", "2", "-m", "not plays", "--ignore=tests/unit/plugins", "tests/unit"),
         pytest("plays", "-n", "2", "-m", "plays", "tests/unit"),
         Stage("ansible-lint", ansible_lint),
         # what is released; the rest, scenarios above all, takes twice as long
         Stage("ansible-lint-released", [*ansible_lint, "roles", "playbooks"], quick=True, whole=False),
         Stage("sanity", ["tests/ansible-test", "sanity"]),
-        Stage("units", ["tests/ansible-test", "units"]),
+        Stage("units", ["tests/ansible-test", "units"], reported=True),
         pytest("faults", "-rP", "tests/faults"),
         Stage("lab-selftest", ["lab/selftest"]),
         pytest("dashboards", "tests/dashboards"),
@@ -182,15 +189,21 @@ def reasons(log: str, failed: Sequence[str] = ()) -> list[str]:
     return (list(failed) or [line for line in lines if REASON.search(line)] or lines)[-SHOWN_REASONS:]
 
 
-def report(stage: Stage) -> Path:
-    return LOGS / f"{stage.name}.xml"
+def reports(stage: Stage) -> list[str]:
+    """What pytest, run once or several times, has reported of a stage."""
+    return [path.read_text() for path in files_of_reports(stage)] if stage.reported else []
+
+
+def files_of_reports(stage: Stage) -> list[Path]:
+    return [*LOGS.glob(f"{stage.name}.xml"), *sorted(LOGS.glob(f"{stage.name}.*.xml"))]
 
 
 def count(stage: Stage, returncode: int) -> Outcome:
     """Tests of a finished stage; a stage that died without a report, or of what is not in it, counts as one failure."""
-    if not stage.reported or not report(stage).exists():
+    found = reports(stage)
+    if not found:
         return Outcome(stage, *((1, 0) if returncode == 0 else (0, 1)), skipped=0)
-    suites = list(ET.parse(report(stage)).getroot().iter("testsuite"))
+    suites = [suite for report in found for suite in ET.fromstring(report).iter("testsuite")]
     total, bad, skipped = (
         sum(int(suite.get(key, 0)) for suite in suites for key in keys)
         for keys in (("tests",), ("failures", "errors"), ("skipped",))
@@ -208,7 +221,8 @@ def run(stage: Stage, free_labs: SimpleQueue[str]) -> Outcome:
 
 def run_in_lab(stage: Stage, lab_id: str) -> Outcome:
     log = LOGS / f"{stage.name}.log"
-    report(stage).unlink(missing_ok=True)
+    for old in files_of_reports(stage):
+        old.unlink()
     if stage.emptied:
         shutil.rmtree(stage.emptied, ignore_errors=True)
     began = time.monotonic()
@@ -235,7 +249,7 @@ def run_in_lab(stage: Stage, lab_id: str) -> Outcome:
     took = f"{time.monotonic() - began:.0f} s, {processor:.0f} s of processor"
     print(f"{'FAIL' if outcome.failed else 'ok  '} {stage.name} ({counts}, {took})", flush=True)
     if outcome.failed:
-        failed = failures(report(stage).read_text()) if report(stage).exists() else ()
+        failed = [line for report in reports(stage) for line in failures(report)]
         print(indented(reasons(log.read_text(errors="replace"), failed)), flush=True)
     return outcome
 
@@ -260,6 +274,9 @@ def main() -> int:
         chosen = [stage for stage in chosen if stage.name in args.only]
 
     LOGS.mkdir(parents=True, exist_ok=True)
+    # What was compiled once is used by every stage; not beside the sources, where tests look which files there are.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".cache" / "pycache")
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ.setdefault("SUPERPOD_TEST_FULL", "1" if args.full else "")
     free_labs: SimpleQueue[str] = SimpleQueue()

@@ -75,6 +75,13 @@ class Cluster:
         """What jobstats would make of a job, by its row of sacct."""
         return summarise(job_of(row), self.ask)
 
+    def last_sample(self, name: str, row: dict[str, str]) -> float:
+        """When a series of a job was last scraped, in seconds since the epoch."""
+        job = job_of(row)
+        which = f'{name}{{jobid="{job.jobid}",step="",task=""}}'
+        [(_labels, when)] = self.ask(f"max_over_time(timestamp({which})[{job.seconds}s:1s])", job.end)
+        return when
+
     def journal(self, host: str, since: str, *options: str) -> str:
         return self.run(f"journalctl -q -o cat --no-pager --since {shlex.quote(since)} {' '.join(options)}", host)
 

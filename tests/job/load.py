@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--mib", type=int, default=0)
     parser.add_argument("--seconds", type=float, required=True)
     options = parser.parse_args()
-    start = time.monotonic()
+    began, start = time.time(), time.monotonic()
     memory = bytearray(options.mib << 20)
     for page in range(0, len(memory), PAGE):
         memory[page] = 1
@@ -44,6 +44,7 @@ def main() -> None:
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     found = {
         "host": socket.gethostname(),
+        "began": began,
         "cpu_seconds": sum(one.ru_utime + one.ru_stime for one in used),
         "waited_seconds": sum(waited.get() for _ in workers),
         "seconds": time.monotonic() - start,

@@ -30,7 +30,7 @@ def broken(cluster: Cluster, host: str, breaks: str, mends: str) -> Iterator[str
         cluster.run(mends, host)
 
 
-def run_job(cluster: Cluster, seconds: int = 4) -> dict[str, str]:
+def run_job(cluster: Cluster, seconds: int = 6) -> dict[str, str]:
     """A job with a GPU, that must end well and leave nothing behind."""
     number = cluster.submit("alice", f"-w {NODE} --gres=gpu:1", f"python3 {LOAD} --seconds {seconds}")
     cluster.finish(60)
