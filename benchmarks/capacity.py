@@ -44,7 +44,7 @@ LINE = re.compile(r"^([^\s{]+)(\{.*\})? (\S+)$")
 
 
 def tell(name: str, value: float, unit: str, peer_value: float, *, goal: str) -> None:
-    ratio = round(value / peer_value, 3) if peer_value else None
+    ratio = round(value / peer_value, 3)
     line = {"name": f"capacity.{name}", "value": round(value, 3), "unit": unit, "peer": "the calculator"}
     print(json.dumps({**line, "peer_value": round(peer_value, 3), "ratio": ratio, "goal": goal}), flush=True)
 

@@ -38,11 +38,9 @@ THREE_JOBS = ("node_exporter", "cgroup_exporter", "gpu_exporter|dcgm_exporter")
 PATIENCE = 300
 
 
-def tell(name: str, value: float, unit: str, peer: str, peer_value: float | None, *, goal: str) -> None:
-    ratio = None if not peer_value else round(value / peer_value, 4)
-    shown = None if peer_value is None else round(peer_value, 3)
-    line = {"name": name, "value": round(value, 3), "unit": unit, "peer": peer, "peer_value": shown, "ratio": ratio}
-    print(json.dumps({**line, "goal": goal}), flush=True)
+def tell(name: str, value: float, unit: str, peer: str, peer_value: float, *, goal: str) -> None:
+    line = {"name": name, "value": round(value, 3), "unit": unit, "peer": peer, "peer_value": round(peer_value, 3)}
+    print(json.dumps({**line, "ratio": round(value / peer_value, 4), "goal": goal}), flush=True)
 
 
 def document(host: str) -> str:
@@ -197,42 +195,29 @@ def changes(directory: Path, seen: Path) -> list[float]:
 
 
 @contextlib.contextmanager
-def through_fuse(directory: Path) -> Iterator[Path | None]:
-    """The directory through bindfs; None where there is no bindfs or it cannot mount."""
-    if shutil.which("bindfs") is None:
-        print("discovery: no bindfs here: what happens without inotify is not measured", file=sys.stderr)
-        yield None
-        return
+def through_fuse(directory: Path) -> Iterator[Path]:
+    """The directory through bindfs, where nothing tells of changes."""
     with tempfile.TemporaryDirectory(prefix="discovery-fuse-") as name:
-        mounted = subprocess.run(["bindfs", "--no-allow-other", str(directory), name], check=False).returncode == 0
+        subprocess.run(["bindfs", "--no-allow-other", str(directory), name], check=True)
         try:
-            yield Path(name) if mounted else None
+            yield Path(name)
         finally:
-            if mounted:
-                subprocess.run(["umount", name], check=True)
+            subprocess.run(["umount", name], check=True)
 
 
 def main() -> None:
+    if shutil.which("bindfs") is None:
+        raise SystemExit("discovery: there is no bindfs; script/bootstrap installs it")
     with tempfile.TemporaryDirectory(prefix="targets-") as name:
         directory = Path(name)
         for number in range(NODES):
             publish(directory, f"dgx-{number:05d}")
         loading(directory)
         with through_fuse(directory) as seen:
-            told = changes(directory, directory)
-            untold = changes(directory, seen) if seen else []
-        size = f"{NODES}_files"
-        peer = "without inotify (bindfs)"
-        tell(f"discovery.change.{size}", max(told), "s", peer, max(untold, default=None), goal=f"<= {REFRESH} + 10")
-        if untold:
-            tell(
-                f"discovery.change_unannounced.{size}",
-                max(untold),
-                "s",
-                "inotify",
-                max(told),
-                goal=f"<= {REFRESH} + 10",
-            )
+            told, untold = max(changes(directory, directory)), max(changes(directory, seen))
+    size, goal = f"{NODES}_files", f"<= {REFRESH} + 10"
+    tell(f"discovery.change.{size}", told, "s", "without inotify (bindfs)", untold, goal=goal)
+    tell(f"discovery.change_unannounced.{size}", untold, "s", "inotify", told, goal=goal)
 
 
 if __name__ == "__main__":

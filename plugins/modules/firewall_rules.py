@@ -69,6 +69,23 @@ removed:
   type: list
   elements: str
   sample: []
+failure:
+  description: What went wrong, for programs.
+  returned: failure
+  type: dict
+  contains:
+    message:
+      description: The same sentence as in RV(ignore:msg).
+      type: str
+    code:
+      description:
+        - The kind of failure.
+        - Of the options; V(bad_name), V(no_ports), V(bad_port), V(bad_source).
+        - Of the firewall; V(no_firewall), V(refused). Of the host; V(io).
+      type: str
+    details:
+      description: What belongs to it.
+      type: dict
 """
 
 import re

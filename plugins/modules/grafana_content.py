@@ -101,6 +101,23 @@ changes:
   type: list
   elements: str
   sample: [data source superpod-prometheus, dashboard superpod-job]
+failure:
+  description: What went wrong, for programs.
+  returned: failure
+  type: dict
+  contains:
+    message:
+      description: The same sentence as in RV(ignore:msg).
+      type: str
+    code:
+      description:
+        - The kind of failure.
+        - Of the options; V(bad_entry).
+        - Of Grafana; V(down), V(denied), V(status), V(malformed), V(provisioned).
+      type: str
+    details:
+      description: What belongs to it.
+      type: dict
 """
 
 import base64

@@ -112,6 +112,24 @@ changed_paths:
   type: list
   elements: str
   sample: [/etc/prometheus/prometheus.yml]
+failure:
+  description: What went wrong, for programs.
+  returned: failure
+  type: dict
+  contains:
+    message:
+      description: The same sentence as in RV(ignore:msg).
+      type: str
+    code:
+      description:
+        - The kind of failure.
+        - Of the options; V(bad_entry), V(no_owner).
+        - Of what is there; V(conflict). Of the program that checks a file; V(not_installed), V(refused).
+        - Of the host; V(io).
+      type: str
+    details:
+      description: What belongs to it.
+      type: dict
 """
 
 import contextlib

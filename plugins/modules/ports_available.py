@@ -60,6 +60,22 @@ listeners:
   elements: dict
   sample:
     - {port: 9100, pid: 4242, process: node_exporter, unit: node_exporter.service}
+failure:
+  description: What went wrong, for programs.
+  returned: failure
+  type: dict
+  contains:
+    message:
+      description: The same sentence as in RV(ignore:msg).
+      type: str
+    code:
+      description:
+        - The kind of failure.
+        - V(same_port), V(port_taken).
+      type: str
+    details:
+      description: What belongs to it.
+      type: dict
 """
 
 import dataclasses

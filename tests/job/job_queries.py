@@ -65,11 +65,11 @@ def summarise(job: Job, ask: Callable[[str, int], list[Sample]]) -> dict[str, di
     asked = queries(job)
     for name, query in asked.items():
         for labels, value in ask(query, job.end):
-            node = nodes.setdefault(labels["instance"].partition(":")[0], {})
+            found = nodes.setdefault(labels["instance"].partition(":")[0], {})
             if name.startswith("gpu_"):
-                node.setdefault(name, {})[labels["minor_number"]] = value
+                found.setdefault(name, {})[labels["minor_number"]] = value
             else:
-                node[name] = value
+                found[name] = value
     if not nodes:
         raise NoData(f"Prometheus has no data of job {job.jobid} in cluster {job.cluster}")
     for node, found in nodes.items():
