@@ -72,3 +72,17 @@ def test_a_scenario_finds_nothing_of_an_earlier_run() -> None:
     places = {stage.env["MOLECULE_EPHEMERAL_DIRECTORY"] for stage in scenarios}
     assert len(places) == len(scenarios) > 0
     assert all(str(stage.emptied) in places and run.LOGS not in stage.emptied.parents for stage in scenarios)
+
+
+def test_a_stage_counts_as_the_tests_of_all_its_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "LOGS", tmp_path)
+    stage = run.Stage("units", [], reported=True)
+    assert run.count(stage, 0) == run.Outcome(stage, passed=1, failed=0, skipped=0)
+    suite = '<testsuites><testsuite tests="{}" failures="{}" errors="0" skipped="1"/></testsuites>'
+    (tmp_path / "units.modules.xml").write_text(suite.format(5, 0))
+    (tmp_path / "units.controller.xml").write_text(suite.format(4, 0))
+    (tmp_path / "units-other.xml").write_text(suite.format(9, 9))
+    assert run.count(stage, 0) == run.Outcome(stage, passed=7, failed=0, skipped=2)
+    assert run.count(stage, 2) == run.Outcome(stage, passed=7, failed=1, skipped=2), "something outside of the tests"
+    (tmp_path / "units.modules.xml").write_text(suite.format(5, 3))
+    assert run.count(stage, 1) == run.Outcome(stage, passed=4, failed=3, skipped=2)
