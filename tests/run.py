@@ -31,10 +31,15 @@ COLLECTION = ROOT / ".collections/ansible_collections/superpod/monitoring"
 SHOWN_REASONS, SHOWN_LINES = 12, 60
 # At a time: two stages leave a part of two cores unused, a third takes it. Each has a lab of its own, if it boots one.
 LAB_IDS = ("1", "2", "3")
-MATRIX_TESTS = ("tests/unit/plugins", "tests/unit/roles")
+# What differs between releases is the plugins' interface, and before 2.19 the templating of what the roles write.
+# That a node is put right and then left alone is shown with each release by tests/lab/test_cores.py.
+MATRIX_TESTS = ("tests/unit/plugins",)
+MATRIX_TESTS_OF_OLDEST = (*MATRIX_TESTS, "tests/unit/roles")
+ROLE_MONITOR_TESTS = "tests/unit/files/role_monitor"
 # every branch of what stops and removes
 DECISION_COVERAGE = ("--cov=superpod_role_monitor.decision", "--cov-branch", "--cov-fail-under=100")
-
+IMPORT = re.compile(r"^  ansible\.builtin\.import_playbook: (verify/\S+)$", re.MULTILINE)
+UNIT_ELSEWHERE = ("--ignore=tests/unit/plugins", f"--ignore={ROLE_MONITOR_TESTS}")
 
 REASON = re.compile(
     r"^(?:E  |FAILED |ERROR )|\[(?:ERROR|WARNING|DEPRECATION WARNING)\]|fatal: |FAILED! |failed: \[|: error: "
@@ -89,6 +94,14 @@ def matrix() -> list[tuple[str, str]]:
     return [(line.split()[0], line.split()[1]) for line in listing.read_text().splitlines()] if listing.exists() else []
 
 
+def imported_by_scenarios() -> set[str]:
+    """What the playbooks verify.yml of scenarios import."""
+    playbooks = (ROOT / "molecule").glob("*/verify.yml")
+    return {
+        f"{path.parent.relative_to(ROOT)}/{name}" for path in playbooks for name in IMPORT.findall(path.read_text())
+    }
+
+
 def stages() -> list[Stage]:
     def pytest(
         name: str,
@@ -112,6 +125,13 @@ def stages() -> list[Stage]:
         return Stage(f"molecule-{name}", argv, reported=reported, quiet=True, env=environment, emptied=place)
 
     ansible_lint = ["ansible-lint", "--offline", "--strict", "--nocolor", "-q"]
+    # Named, for what a playbook of a scenario imports would else have its syntax checked twice: as a file, and there.
+    imported = imported_by_scenarios()
+    linted = ["roles", "plugins", *(name for name in tracked("*.yml", "*.yaml") if name not in imported)]
+    cores = [
+        pytest(f"core-{core}", "-n", "2", *(MATRIX_TESTS if number else MATRIX_TESTS_OF_OLDEST), python=python)
+        for number, (core, python) in enumerate(matrix())
+    ]
     # the longest first, so that all end together
     return [
         scenario("default"),
@@ -124,12 +144,12 @@ def stages() -> list[Stage]:
         lab("image"),
         scenario("exporters"),
         lab("admin"),
-        *(pytest(f"core-{core}", "-n", "2", *MATRIX_TESTS, python=python) for core, python in matrix()),
+        *cores,
         pytest("unit", "-n", "2", "-m", "not plays", "tests/unit", quick=True, whole=False),
-        # the plugins' own are in `units`
-        pytest("unit-rest", "-n", "2", "-m", "not plays", "--ignore=tests/unit/plugins", "tests/unit"),
+        # the plugins' own are in `units`, the role monitor's in `decision-coverage`
+        pytest("unit-rest", "-n", "2", "-m", "not plays", *UNIT_ELSEWHERE, "tests/unit"),
         pytest("plays", "-n", "2", "-m", "plays", "tests/unit"),
-        Stage("ansible-lint", ansible_lint),
+        Stage("ansible-lint", [*ansible_lint, *linted]),
         # what is released; the rest, scenarios above all, takes twice as long
         Stage("ansible-lint-released", [*ansible_lint, "roles", "playbooks"], quick=True, whole=False),
         Stage("sanity", ["tests/ansible-test", "sanity"]),
@@ -137,7 +157,7 @@ def stages() -> list[Stage]:
         pytest("faults", "-rP", "tests/faults"),
         Stage("lab-selftest", ["lab/selftest"]),
         pytest("dashboards", "tests/dashboards"),
-        pytest("decision-coverage", *DECISION_COVERAGE, "tests/unit/files/role_monitor"),
+        pytest("decision-coverage", *DECISION_COVERAGE, ROLE_MONITOR_TESTS),
         Stage(
             "antsibull-docs",
             ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "self", "."],
