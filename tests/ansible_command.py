@@ -54,6 +54,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
         "ANSIBLE_DEPRECATION_WARNINGS": "true",
         "ANSIBLE_INJECT_FACT_VARS": "false",
         "ANSIBLE_NOCOLOR": "true",
+        "ANSIBLE_PIPELINING": "true",  # as ansible.cfg has it
         **more,
     }
 
