@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Wait until a Prometheus scrapes exactly these targets of the target files, all with success; prints them as JSON.
 
-    targets.py URL SECONDS [HOST:PORT...]
+targets.py URL SECONDS [HOST:PORT...]
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 def scraped(url: str) -> list[dict[str, Any]] | None:
     """None while it does not answer."""
     try:
-        with urllib.request.urlopen(f"{url}/api/v1/targets?state=active", timeout=10) as answer:
+        with urllib.request.urlopen(f"{url}/api/v1/targets?state=active", timeout=10) as answer:  # noqa: S310 - the lab's Prometheus
             targets = json.load(answer)["data"]["activeTargets"]
     except OSError:
         return None
