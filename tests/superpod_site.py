@@ -23,6 +23,7 @@ from ansible_command import assert_warns
 from terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[1]
+LABHOST = str(ROOT / "lab/labhost")
 HEAD = "bcm-head-01"
 SITE = "/root/superpod"
 VARIABLES = f"{SITE}/group_vars/all.yml"
@@ -59,8 +60,15 @@ class SuperpodSite:
                 self.superpod("down")
 
     def superpod(self, *arguments: str, timeout: float = 600) -> str:
+        return self._said(str(ROOT / "lab/superpod"), *arguments, timeout=timeout)
+
+    def in_host(self, host: str, *words: str, timeout: float = 600) -> str:
+        """The standard output of a command on a host, which must succeed: `superpod exec`, for a tenth of its time."""
+        return self._said(LABHOST, "exec", host, *words, timeout=timeout)
+
+    def _said(self, *argv: str, timeout: float) -> str:
         done = subprocess.run(
-            [str(ROOT / "lab/superpod"), *arguments],
+            argv,
             env=self._environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -69,7 +77,7 @@ class SuperpodSite:
             check=False,
         )
         if done.returncode:
-            raise AssertionError(f"superpod {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+            raise AssertionError(f"{' '.join(argv)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
     def run(
@@ -80,14 +88,14 @@ class SuperpodSite:
         Where it runs Ansible, that warns of each of `warns` (each the begin of a warning) and of nothing else.
         """
         words = ["bash", "-c", f"({script}) 2>&1; echo STATUS $?"]
-        said, _, ended = self.superpod("exec", host, *words, timeout=timeout).rpartition("STATUS ")
+        said, _, ended = self.in_host(host, *words, timeout=timeout).rpartition("STATUS ")
         assert int(ended) == status, f"{script}: {ended}\n{said}"
         assert_warns(said, warns)
         return said
 
     def output(self, script: str, host: str, timeout: float = 120) -> str:
         """The standard output of a bash script on a host; a command that fails ends it, and the test."""
-        return self.superpod("exec", host, "bash", "-ec", script, timeout=timeout).strip()
+        return self.in_host(host, "bash", "-ec", script, timeout=timeout).strip()
 
     def playbook(
         self,
@@ -109,7 +117,7 @@ class SuperpodSite:
     def put(self, content: str, path: str, host: str = HEAD) -> None:
         """Write a file on a host."""
         subprocess.run(
-            [str(ROOT / "lab/superpod"), "exec", host, "sh", "-c", f"cat > {path}"],
+            [LABHOST, "exec", host, "sh", "-c", f"cat > {path}"],
             env=self._environment,
             input=content,
             text=True,
@@ -117,7 +125,7 @@ class SuperpodSite:
         )
 
     def read(self, path: str, host: str = HEAD) -> str:
-        return self.superpod("exec", host, "cat", path)
+        return self.in_host(host, "cat", path)
 
     def terminal(self, command: str, warns: Iterable[str] = ()) -> Terminal:
         """A command on the head node, in a terminal, as somebody sits there."""
