@@ -8,14 +8,15 @@ fastest tenth counts, since the others show what else the machine did.  The thir
 peer asks nvidia-smi (a stub that answers at once) for each GPU, as upstream's helper does.
 
 Then what the pair for jobstats adds to a job with 8 GPUs, with the lab's nvidia-smi over its stub of NVML: the time of
-the hooks themselves, beside the same job (a program that does nothing) without them.  Where a lab with Slurm is up
-(LAB_ID), real jobs as well, from srun until the node is free again: the median of what a job took longer than the same
-job without the hooks right before or after it.  For such a lab: `lab/superpod up --dgx 1`, slurm.yml, and site.yml with
-`-e superpod_gpu_exporter=nvidia_gpu_prometheus_exporter`, or `molecule converge -s job`.
+the hooks themselves, beside the same job (a program that does nothing) without them.  And of real Slurm jobs, from srun
+until the node is free again: the median of what a job took longer than the same job without the hooks right before or
+after it.  In the lab of LAB_ID (3 by default) if it is up (`molecule converge -s job`), else in one that is booted for
+it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -24,14 +25,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests")]
+from superpod_site import SuperpodSite  # noqa: E402 - found by the line above
+
 HOOKS = ROOT / "files" / "slurm"
 FAKE_NVML = ROOT / "lab" / "fake_nvml"
 ROUNDS = 120
 JOBS = 60
 LIMIT = 50  # ms that the hooks may add to a job
+NODE = "dgx-01"
 
 PLAIN_DCGM = {
     "prolog": """#!/bin/bash
@@ -174,16 +180,32 @@ def own_time(root: Path) -> dict[str, object]:
     return added("job_hooks_own_time_8_gpus", "the same job without them", fastest - plain, plain)
 
 
-def slurm_time() -> dict[str, object] | None:
-    """Jobs of a real Slurm, if a lab with one is up."""
-    superpod = [str(ROOT / "lab" / "superpod"), "exec", "dgx-01"]
-    ready = "command -v srun && test -x /cm/local/apps/slurm/var/prologs/60-prolog-jobstats.sh"
-    if subprocess.run([*superpod, "sh", "-c", ready], capture_output=True, check=False).returncode != 0:
-        print("job_hooks: no lab with Slurm and prologs is up, so no real jobs are measured", file=sys.stderr)
-        return None
-    with (ROOT / "benchmarks" / "job_hooks_lab" / "timed_jobs.py").open() as program:
-        done = subprocess.run([*superpod, "python3", "-"], stdin=program, stdout=subprocess.PIPE, check=True)
-    times = json.loads(done.stdout)
+@contextlib.contextmanager
+def lab_with_slurm() -> Iterator[SuperpodSite]:
+    """The one that is up, or one for as long as it is used."""
+    site = SuperpodSite("3")
+    try:
+        site.learn()
+    except AssertionError:  # no lab is up
+        print("job_hooks: booting a lab with Slurm (a minute)", file=sys.stderr)
+        with site.removed_afterwards():
+            site.boot(1)
+            site.slurm([NODE])
+            site.playbook("site.yml", "-e superpod_gpu_exporter=nvidia_gpu_prometheus_exporter --tags dgx_exporters")
+            yield site
+        return
+    try:
+        site.output("command -v srun && test -x /cm/local/apps/slurm/var/prologs/60-prolog-jobstats.sh", NODE)
+    except AssertionError:
+        raise SystemExit("job_hooks: the lab that is up has no Slurm with the hooks; choose another LAB_ID") from None
+    yield site
+
+
+def slurm_time() -> dict[str, object]:
+    """Jobs of a real Slurm."""
+    with lab_with_slurm() as site:
+        site.put((ROOT / "benchmarks" / "job_hooks_lab" / "timed_jobs.py").read_text(), "/tmp/timed_jobs.py", NODE)
+        times = json.loads(site.output("python3 /tmp/timed_jobs.py", NODE, timeout=600))
     longer = [hooked - plain for hooked, plain in zip(times["with"], times["without"])]
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     print(f"job_hooks: {len(longer)} pairs, quartiles of the difference {quartiles(longer)}, {load}", file=sys.stderr)
@@ -202,15 +224,10 @@ def main() -> None:
             ("job_hooks_jobstats_8_gpus", "jobstats", PLAIN_JOBSTATS, "0,1,2,3,4,5,6,7"),
         ):
             print(json.dumps(compare(name, kind, plain, gpus, root)), flush=True)
-        if shutil.which("make") and shutil.which("gcc"):
-            print(json.dumps(own_time(root)), flush=True)
-        else:
-            print(
-                "job_hooks: the lab's nvidia-smi needs gcc and make, so the own time is not measured", file=sys.stderr
-            )
-    line = slurm_time()
-    if line is not None:
-        print(json.dumps(line), flush=True)
+        if not (shutil.which("make") and shutil.which("gcc")):
+            raise SystemExit("job_hooks: the lab's nvidia-smi needs gcc and make; script/bootstrap installs them")
+        print(json.dumps(own_time(root)), flush=True)
+    print(json.dumps(slurm_time()), flush=True)
 
 
 if __name__ == "__main__":
