@@ -29,6 +29,14 @@ def test_what_is_quick_is_a_part_of_the_whole_but_for_a_part_of_a_stage() -> Non
     assert all(stage.quick for stage in STAGES.values() if not stage.whole)
 
 
+def test_every_playbook_is_linted_as_a_file_or_where_a_scenario_imports_it() -> None:
+    imported, linted = run.imported_by_scenarios(), STAGES["ansible-lint"].argv
+    files = set(run.tracked("*.yml", "*.yaml"))
+    assert imported
+    assert imported <= files
+    assert files - imported == set(linted) & files
+
+
 @pytest.mark.parametrize(
     ("line", "is_one"),
     [
