@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wait until a Prometheus scrapes exactly these targets of the target files, all with success; prints them as JSON.
+"""Wait until a Prometheus scrapes exactly the exporters of these nodes, all up and with the labels that jobstats needs.
 
-targets.py URL SECONDS [HOST:PORT...]
+targets.py URL SECONDS NODE[,NODE...] [JOB/PORT...]     more exporters of each node than the lab's two; '' for no node
 """
 
 from __future__ import annotations
@@ -9,34 +9,36 @@ from __future__ import annotations
 import json
 import sys
 import time
-import urllib.error
 import urllib.request
-from typing import Any
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "lab")]
+from superpod_lab.expectation import SCRAPE_POOL, Target, active_targets, difference, expected  # noqa: E402 - found by the line above
 
 
-def scraped(url: str) -> list[dict[str, Any]] | None:
-    """None while it does not answer."""
+def faults(url: str, wanted: set[Target]) -> list[str]:
     try:
         with urllib.request.urlopen(f"{url}/api/v1/targets?state=active", timeout=10) as answer:  # noqa: S310 - the lab's Prometheus
-            targets = json.load(answer)["data"]["activeTargets"]
-    except OSError:
-        return None
-    return [target for target in targets if target["scrapePool"] == "superpod"]  # not Prometheus itself
+            report = json.load(answer)
+    except OSError as error:
+        return [f"{url} does not answer ({error})"]
+    found = active_targets(report)
+    listed = [item for item in report["data"]["activeTargets"] if item["scrapePool"] == SCRAPE_POOL]
+    twice = ["Prometheus has a target twice, with other labels"] if len(listed) != len(found) else []
+    return [*difference(wanted, found), *twice]
 
 
 def main() -> int:
-    url, seconds, *wanted = sys.argv[1:]
+    url, seconds, names, *more = sys.argv[1:]
+    nodes = [name for name in names.split(",") if name]
+    own = [word.split("/") for word in more]
+    wanted = expected(nodes) | {Target(node, job, f"{node}:{port}") for node in nodes for job, port in own}
     give_up = time.monotonic() + float(seconds)
-    while True:
-        found = scraped(url)
-        seen = sorted((target["labels"]["instance"], target["health"]) for target in found or [])
-        if found is not None and seen == sorted((target, "up") for target in wanted):
-            sys.stdout.write(json.dumps(found))
-            return 0
+    while wrong := faults(url, wanted):
         if time.monotonic() > give_up:
-            sys.stderr.write(f"not within {seconds} s: {wanted}; there is {'no answer' if found is None else seen}\n")
-            return 1
+            sys.exit(f"not within {seconds} s: {'; '.join(wrong)}")
         time.sleep(0.5)
+    return 0
 
 
 if __name__ == "__main__":

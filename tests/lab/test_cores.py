@@ -53,7 +53,7 @@ def test_a_node_is_put_right_and_then_left_alone(lab: Lab, inventory: Path, core
                 *("-i", "bcm_inventory.yml", "--limit", NODE),
             ],
             cwd=inventory,
-            env=environment(inventory, ANSIBLE_PIPELINING="true"),
+            env=environment(inventory),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
